@@ -1,0 +1,14 @@
+//! The Blyan node: makes, checks and finalizes blocks, and answers wallets and workers over JSON-RPC.
+
+#![recursion_limit = "512"]
+
+mod chain_spec;
+mod cli;
+mod command;
+mod equivocation;
+mod rpc;
+mod service;
+
+fn main() -> polkadot_sdk::sc_cli::Result<()> {
+    command::run()
+}

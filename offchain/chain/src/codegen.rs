@@ -1,0 +1,87 @@
+//! What subxt generates from the checked-in metadata, and which parts of it this crate uses.
+
+/// The metadata that this crate was built with, restricted to [`PALLETS`]. `update-metadata` (in `examples/`) writes it.
+pub(crate) const METADATA: &[u8] = include_bytes!("../metadata.scale");
+
+/// Calls and storage items that this crate uses, by pallet.
+pub(crate) const USED: &[(&str, &[&str], &[&str])] = &[
+    // `System.Events` is missing: its type is every event of the runtime, of which this crate knows some by name.
+    ("System", &[], &["Account"]),
+    ("Balances", &["transfer_keep_alive"], &[]),
+    ("Experts", &["register", "unregister"], &["Blocks", "Heads"]),
+    ("Meta", &["publish", "activate", "deprecate"], &["Specs", "ActiveSpecs"]),
+    (
+        "Workers",
+        &["register", "update", "leave", "release_hardware", "heartbeat", "bond", "unbond", "withdraw_unbonded"],
+        &["Workers", "LastHeartbeat", "Bonds"],
+    ),
+    (
+        "Inference",
+        &["open", "top_up", "redeem", "request_close", "close", "anchor", "prune"],
+        &["Channels", "ChannelsByPayer", "Anchors", "ServedBy"],
+    ),
+];
+
+/// Types of `blyan-primitives` stand in for generated twins: they are encoded and decoded by their own code, whose
+/// agreement with the chain is what the comparison of metadata at connection, and of the checked-in file in tests, is for.
+#[subxt::subxt(
+    runtime_metadata_path = "metadata.scale",
+    derive_for_all_types = "Clone, PartialEq, Eq",
+    substitute_type(
+        path = "blyan_primitives::block::BlockRecord",
+        with = "::subxt::utils::Static<::blyan_primitives::block::BlockRecord>"
+    ),
+    substitute_type(
+        path = "blyan_primitives::hardware::Tier",
+        with = "::subxt::utils::Static<::blyan_primitives::hardware::Tier>"
+    ),
+    substitute_type(
+        path = "blyan_primitives::ids::BatchRoot",
+        with = "::subxt::utils::Static<::blyan_primitives::ids::BatchRoot>"
+    ),
+    substitute_type(
+        path = "blyan_primitives::ids::ContentHash",
+        with = "::subxt::utils::Static<::blyan_primitives::ids::ContentHash>"
+    ),
+    substitute_type(
+        path = "blyan_primitives::ids::HardwareId",
+        with = "::subxt::utils::Static<::blyan_primitives::ids::HardwareId>"
+    ),
+    substitute_type(
+        path = "blyan_primitives::ids::ReceiptId",
+        with = "::subxt::utils::Static<::blyan_primitives::ids::ReceiptId>"
+    ),
+    substitute_type(
+        path = "blyan_primitives::ids::SlotId",
+        with = "::subxt::utils::Static<::blyan_primitives::ids::SlotId>"
+    ),
+    substitute_type(
+        path = "blyan_primitives::ids::SpecId",
+        with = "::subxt::utils::Static<::blyan_primitives::ids::SpecId>"
+    ),
+    substitute_type(
+        path = "blyan_primitives::payment::Voucher",
+        with = "::subxt::utils::Static<::blyan_primitives::payment::Voucher>"
+    ),
+    substitute_type(
+        path = "blyan_primitives::receipt::AnchorPayload<A, B>",
+        with = "::subxt::utils::Static<::blyan_primitives::receipt::AnchorPayload<A, B>>"
+    ),
+    substitute_type(
+        path = "blyan_primitives::spec::ModelSpec",
+        with = "::subxt::utils::Static<::blyan_primitives::spec::ModelSpec>"
+    ),
+    substitute_type(
+        path = "blyan_primitives::version::SemVer",
+        with = "::subxt::utils::Static<::blyan_primitives::version::SemVer>"
+    ),
+    substitute_type(
+        path = "blyan_primitives::worker::Heartbeat<A, B>",
+        with = "::subxt::utils::Static<::blyan_primitives::worker::Heartbeat<A, B>>"
+    ),
+    substitute_type(
+        path = "blyan_primitives::worker::WorkerInfo",
+        with = "::subxt::utils::Static<::blyan_primitives::worker::WorkerInfo>"
+    )
+)]
+pub(crate) mod blyan {}

@@ -1,0 +1,7 @@
+//! The client against a real node: each test starts its own, on a chain of its own.
+
+mod metadata;
+mod node;
+mod restricted;
+mod stream;
+mod transactions;

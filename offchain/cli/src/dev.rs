@@ -1,0 +1,342 @@
+//! `blyan dev`: a chain and its workers on this machine, from nothing to a finalized receipt.
+
+use crate::{
+    api::{Answer, Api, ChatRequest, Message},
+    genesis,
+    process::{Program, sibling},
+    progress::Steps,
+    receipt::wait_final,
+};
+use anyhow::{Context, Result};
+use blyan_worker::receipts::bundle::Anchor;
+use clap::Args;
+use serde::Serialize;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use tempfile::TempDir;
+
+/// Longest wait for a program to be ready. A worker verifies every tile of the model before it is.
+const START: Duration = Duration::from_secs(180);
+/// Longest wait for an anchor to be finalized: a few blocks, and room for a slow machine.
+const FINALITY: Duration = Duration::from_secs(180);
+/// Time for a program to end after it was asked to.
+const GRACE: Duration = Duration::from_secs(20);
+/// Accounts that development chains endow, beside the validator's.
+const ACCOUNTS: [&str; 5] = ["//Bob", "//Charlie", "//Dave", "//Eve", "//Ferdie"];
+
+/// Run a chain and its workers on this machine.
+///
+/// Starts one validator and some workers on a new chain, loads the genesis model into the block store (once; later runs
+/// find it there), and stays up until Ctrl-C. With --once, answers one prompt, waits until the receipt's anchor is
+/// finalized, and exits.
+#[derive(Args, Debug)]
+pub struct DevArgs {
+    /// Answer this prompt, wait for its receipt's finality, and exit.
+    #[arg(long, value_name = "PROMPT")]
+    once: Option<String>,
+    /// With --once: print one JSON object on standard output.
+    #[arg(long, requires = "once")]
+    json: bool,
+    /// Workers to start. Each but the first fetches the model from the first, verifying every tile.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
+    workers: u8,
+    /// Use the tiny test model, which answers nonsense at once.
+    #[arg(long)]
+    tiny: bool,
+    /// The genesis model's GGUF file; needed until its blocks are in the store.
+    #[arg(long, env = "BLYAN_GENESIS_MODEL", value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// Folder of the block store, kept between runs.
+    #[arg(long, env = "BLYAN_STORE", value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// Folder of the chain and the workers' receipts. Without it they are temporary.
+    #[arg(long, value_name = "DIR")]
+    base_path: Option<PathBuf>,
+    /// Port of the node's RPC [default: 9944; with --once any free port]
+    #[arg(long, value_name = "PORT")]
+    rpc_port: Option<u16>,
+    /// Port of the first worker's API; the others take those after it [default: 8645; with --once any free port]
+    #[arg(long, value_name = "PORT")]
+    api_port: Option<u16>,
+    /// Longest answer, in tokens, with --once.
+    #[arg(long, default_value_t = 128)]
+    max_tokens: u32,
+}
+
+/// What `--once --json` prints.
+#[derive(Debug, Serialize)]
+struct Report {
+    /// The text.
+    answer: String,
+    /// Specification that was executed.
+    spec: String,
+    /// The receipt's id.
+    receipt: String,
+    /// Hash of the block that holds the receipt's anchor.
+    anchor_block: String,
+    /// Its number.
+    anchor_block_number: u32,
+    /// Whether that block is finalized.
+    finalized: bool,
+    /// Tokens of the answer.
+    tokens: u32,
+    /// Tokens of the prompt.
+    prompt_tokens: u32,
+    /// `stop` or `length`.
+    finish_reason: String,
+    /// Prompt tokens a second.
+    prefill_tokens_per_second: f64,
+    /// Answer tokens a second.
+    decode_tokens_per_second: f64,
+}
+
+/// A running development network. Its processes end with it.
+struct Network {
+    node: Program,
+    workers: Vec<Program>,
+    rpc: String,
+    apis: Vec<String>,
+    folder: Folder,
+}
+
+/// Where the chain and the workers keep things.
+enum Folder {
+    Kept(PathBuf),
+    Temporary(TempDir),
+}
+
+impl Folder {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Kept(path) => path,
+            Self::Temporary(folder) => folder.path(),
+        }
+    }
+}
+
+/// Runs the command.
+pub async fn run(args: DevArgs) -> Result<()> {
+    // Registered before anything starts, so that Ctrl-C at any time stops what is running.
+    let mut stop = std::pin::pin!(stop_signal()?);
+    let steps = Steps::new();
+    let mut network = tokio::select! {
+        network = Network::start(&args, &steps) => network?,
+        () = &mut stop => return Ok(()),
+    };
+    let result = tokio::select! {
+        result = network.serve(&args, &steps) => result,
+        () = &mut stop => Ok(()),
+    };
+    steps.finish();
+    let stopped = network.stop().await;
+    result.and(stopped)
+}
+
+/// Resolves at Ctrl-C or SIGTERM.
+fn stop_signal() -> Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => (),
+            _ = terminate.recv() => (),
+        }
+    })
+}
+
+impl Network {
+    async fn start(args: &DevArgs, steps: &Steps) -> Result<Self> {
+        let folder = match &args.base_path {
+            Some(path) => {
+                std::fs::create_dir_all(path).with_context(|| format!("cannot make {}", path.display()))?;
+                Folder::Kept(path.clone())
+            },
+            None => Folder::Temporary(tempfile::Builder::new().prefix("blyan-dev-").tempdir()?),
+        };
+        let store = args.store.clone().map_or_else(genesis::default_store, Ok)?;
+
+        steps.begin("starting the node");
+        let (node, rpc) = start_node(args, folder.path()).await?;
+        genesis::ensure_in_store(&rpc, &store, args.model.as_deref(), args.tiny, steps).await?;
+
+        let mut network = Self { node, workers: Vec::new(), rpc, apis: Vec::new(), folder };
+        for (index, account) in (0..args.workers).zip(ACCOUNTS) {
+            steps.begin(&format!("starting worker {} of {}", index + 1, args.workers));
+            network.start_worker(args, index, account, &store).await?;
+        }
+        Ok(network)
+    }
+
+    async fn start_worker(&mut self, args: &DevArgs, index: u8, account: &str, store: &Path) -> Result<()> {
+        let base = self.folder.path().join(format!("worker-{index}"));
+        std::fs::create_dir_all(&base)?;
+        // The first worker uses the common store; the others show that a worker needs nothing but a peer.
+        let store = if index == 0 { store.to_owned() } else { base.join("store") };
+        let port = match args.api_port {
+            Some(port) => port.checked_add(index.into()).context("--api-port leaves no ports for the workers")?,
+            None if args.once.is_some() => 0,
+            None => 8645 + u16::from(index),
+        };
+        let listen = format!("127.0.0.1:{port}");
+        let mut arguments = vec!["--rpc".into(), self.rpc.clone(), "--key".into(), account.into()];
+        arguments.extend(["--http-listen".into(), listen, "--base-path".into(), path_text(&base)?]);
+        arguments.extend(["--store".into(), path_text(&store)?]);
+        // A person waits for the anchor: one receipt is a batch.
+        arguments.extend(["--anchor-every", "1", "--anchor-interval", "1"].map(String::from));
+        if let Some(first) = self.apis.first() {
+            arguments.extend(["--peers".into(), first.clone()]);
+        }
+        let log = self.folder.path().join(format!("worker-{index}.log"));
+        let name = format!("worker {}", index + 1);
+        let mut program = Program::start(&name, &sibling("blyan-worker")?, &arguments, &log).await?;
+        let api = program.wait_for(START, worker_url).await?;
+        self.workers.push(program);
+        self.apis.push(api);
+        Ok(())
+    }
+
+    async fn serve(&mut self, args: &DevArgs, steps: &Steps) -> Result<()> {
+        let Some(prompt) = &args.once else {
+            steps.finish();
+            self.print_guide(args);
+            return Err(self.first_end().await);
+        };
+        let api = self.apis.first().context("no worker was started")?.clone();
+        tokio::select! {
+            result = once(&api, prompt, args, steps) => result,
+            error = self.first_end() => Err(error),
+        }
+    }
+
+    /// Waits until any of the programs ends, which none should.
+    async fn first_end(&mut self) -> anyhow::Error {
+        let workers = self.workers.iter_mut().map(|worker| Box::pin(worker.ended()));
+        let any_worker = async {
+            match workers.collect::<Vec<_>>() {
+                none if none.is_empty() => std::future::pending().await,
+                some => futures::future::select_all(some).await.0,
+            }
+        };
+        tokio::select! {
+            error = self.node.ended() => error,
+            error = any_worker => error,
+        }
+    }
+
+    fn print_guide(&self, args: &DevArgs) {
+        let folder = self.folder.path().display();
+        let kept = if args.base_path.is_some() { "" } else { " (removed at the end; --base-path keeps it)" };
+        println!("Blyan is up. Ctrl-C stops it.\n");
+        println!("  chain RPC     {}", self.rpc);
+        println!("  wallet        https://polkadot.js.org/apps/?rpc={}", self.rpc);
+        for api in &self.apis {
+            println!("  API           {api}/v1        metrics {api}/metrics");
+        }
+        println!("  logs, data    {folder}{kept}\n");
+        if let Some(api) = self.apis.first() {
+            println!("  blyan chat --api {api}");
+            println!("  curl {api}/v1/chat/completions -H 'content-type: application/json' \\");
+            println!("    -d '{{\"model\":\"default\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'");
+        }
+    }
+
+    /// Workers first, so that they can anchor what is pending; then the node.
+    async fn stop(&mut self) -> Result<()> {
+        let mut result = Ok(());
+        for worker in &mut self.workers {
+            result = result.and(worker.stop(GRACE).await);
+        }
+        result.and(self.node.stop(GRACE).await)
+    }
+}
+
+fn path_text(path: &Path) -> Result<String> {
+    path.to_str().map(String::from).with_context(|| format!("{} is not UTF-8", path.display()))
+}
+
+async fn start_node(args: &DevArgs, folder: &Path) -> Result<(Program, String)> {
+    let base = path_text(&folder.join("node"))?;
+    let rpc_port = args.rpc_port.unwrap_or(if args.once.is_some() { 0 } else { 9944 }).to_string();
+    let chain = if args.tiny { "tiny" } else { "dev" };
+    let arguments = [
+        ["--chain", chain].as_slice(),
+        &["--alice", "--force-authoring", "--base-path", &base],
+        &["--rpc-port", &rpc_port, "--port", "0", "--no-mdns", "--no-telemetry", "--no-prometheus"],
+    ]
+    .concat();
+    let log = folder.join("node.log");
+    let mut node = Program::start("the node", &sibling("blyan-node")?, arguments, &log).await?;
+    let port = node.wait_for(START, rpc_port_of).await?;
+    Ok((node, format!("ws://127.0.0.1:{port}")))
+}
+
+/// The port in the node's line about its RPC server.
+fn rpc_port_of(line: &str) -> Option<u16> {
+    let addresses = line.split_once("Running JSON-RPC server: addr=")?.1;
+    addresses.split([',', ' ']).next()?.rsplit(':').next()?.parse().ok()
+}
+
+/// The address in a worker's line that it is ready.
+pub fn worker_url(line: &str) -> Option<String> {
+    let url = line.split_once("listening on ")?.1.split_whitespace().next()?;
+    url.starts_with("http://").then(|| url.to_owned())
+}
+
+async fn once(api: &str, prompt: &str, args: &DevArgs, steps: &Steps) -> Result<()> {
+    let api = Api::new(api, None)?;
+    steps.begin("answering");
+    let request = ChatRequest::new("default", vec![Message::new("user", prompt)], args.max_tokens);
+    let answer = api.chat(&request, |_| ()).await?;
+    if !args.json {
+        steps.pause(|| println!("{}", answer.text));
+    }
+    steps.begin("waiting for finality");
+    let anchor = wait_final(&api, &answer.blyan.receipt, FINALITY).await?;
+    steps.finish();
+    let report = report(answer, anchor);
+    if args.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        println!(
+            "\nreceipt {}\nanchored in block {} ({}), finalized; {} tokens at {:.0} a second",
+            report.receipt,
+            report.anchor_block_number,
+            report.anchor_block,
+            report.tokens,
+            report.decode_tokens_per_second
+        );
+    }
+    Ok(())
+}
+
+fn report(answer: Answer, anchor: Anchor) -> Report {
+    Report {
+        answer: answer.text,
+        spec: answer.blyan.spec,
+        receipt: answer.blyan.receipt,
+        anchor_block: anchor.block_hash,
+        anchor_block_number: anchor.block_number,
+        finalized: anchor.finalized,
+        tokens: answer.usage.completion_tokens,
+        prompt_tokens: answer.usage.prompt_tokens,
+        finish_reason: answer.finish_reason,
+        prefill_tokens_per_second: answer.blyan.prefill_tokens_per_second,
+        decode_tokens_per_second: answer.blyan.decode_tokens_per_second,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_lines_are_recognised() {
+        let line = "2026-01-01 00:00:00 Running JSON-RPC server: addr=127.0.0.1:40123,[::1]:40123";
+        assert_eq!(rpc_port_of(line), Some(40123));
+        assert_eq!(rpc_port_of("Running something else"), None);
+        assert_eq!(worker_url("INFO listening on http://127.0.0.1:1234 for"), Some("http://127.0.0.1:1234".into()));
+        assert_eq!(worker_url("listening on /ip4/127.0.0.1"), None);
+    }
+}

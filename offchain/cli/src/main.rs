@@ -1,0 +1,59 @@
+//! `blyan`: the command line for people.
+
+use blyan_cli::{chat, dev, model, receipt, worker};
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+/// A blockchain whose state is an AI model.
+///
+/// Start with `blyan dev`: it runs a chain and a worker on this machine. Then, in another terminal, `blyan chat`.
+#[derive(Parser, Debug)]
+#[command(name = "blyan", version, arg_required_else_help = true, propagate_version = true)]
+struct Cli {
+    /// What to log on standard error, such as `debug` or `blyan_chain=trace`.
+    #[arg(long, env = "BLYAN_LOG", default_value = "warn", global = true)]
+    log: String,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Dev(dev::DevArgs),
+    Chat(chat::ChatArgs),
+    #[command(subcommand)]
+    Model(model::ModelCommand),
+    #[command(subcommand)]
+    Worker(worker::WorkerCommand),
+    #[command(subcommand)]
+    Receipt(receipt::ReceiptCommand),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = match EnvFilter::try_new(&cli.log) {
+        Ok(filter) => filter,
+        Err(error) => {
+            eprintln!("error: --log {:?} is no filter: {error}", cli.log);
+            return ExitCode::from(2);
+        },
+    };
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let result = match cli.command {
+        Command::Dev(args) => dev::run(args).await,
+        Command::Chat(args) => chat::run(args).await,
+        Command::Model(command) => model::run(command).await,
+        Command::Worker(command) => worker::run(command).await,
+        Command::Receipt(command) => receipt::run(command).await,
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        },
+    }
+}

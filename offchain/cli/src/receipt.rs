@@ -1,0 +1,282 @@
+//! `blyan receipt`: look at a receipt, and check it without trusting the worker that issued it.
+
+use crate::{api::Api, genesis, progress::Steps};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use blyan_chain::{AccountId, ChainClient, ChainOptions, State, keys};
+use blyan_model::{
+    exec::{Engine, EngineConfig, Model, ModelBlocks},
+    replay::{Claim, Claimed, replay},
+};
+use blyan_primitives::{
+    ids::{ContentHash, ReceiptId},
+    receipt::{Receipt, SignedReceipt, tokens_hash, verify_in_batch},
+};
+use blyan_store::Store;
+use blyan_worker::{
+    loader::{Resolved, resolve},
+    receipts::bundle::{Anchor, Bundle},
+};
+use clap::{Args, Subcommand};
+use codec::DecodeAll;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::time::{Instant, sleep};
+
+/// Pause between two questions to a worker whether a receipt is final.
+const POLL: Duration = Duration::from_millis(250);
+
+/// Look at a receipt, or check it.
+#[derive(Subcommand, Debug)]
+pub enum ReceiptCommand {
+    /// Show a receipt, and where it is on chain.
+    Show(Source),
+    /// Check a receipt against the chain, then replay the answer bit for bit.
+    ///
+    /// Checks the worker's signature, that the receipt's tokens and commitments belong to it, that its anchor is finalized
+    /// and contains it, and that its weights are those the chain names; then executes the model on this machine and
+    /// compares every commitment. The first position that differs is named.
+    Verify(VerifyArgs),
+}
+
+/// Which receipt, and who has it.
+#[derive(Args, Debug)]
+pub struct Source {
+    /// The receipt's id, or a file with what /v1/receipts/ID answered.
+    receipt: String,
+    /// Where the worker that issued it answers.
+    #[arg(long, env = "BLYAN_API", default_value = "http://127.0.0.1:8645")]
+    api: String,
+    /// Key, for a worker that asks for one.
+    #[arg(long, env = "BLYAN_API_KEY", hide_env_values = true)]
+    api_key: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `verify` needs.
+#[derive(Args, Debug)]
+pub struct VerifyArgs {
+    #[command(flatten)]
+    source: Source,
+    /// A node to ask; its finalized blocks are what the receipt is checked against.
+    #[arg(long, env = "BLYAN_RPC", default_value = "ws://127.0.0.1:9944")]
+    rpc: String,
+    /// Folder of a block store with the model.
+    #[arg(long, env = "BLYAN_STORE", value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// Threads for the replay; 0 takes all.
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+}
+
+impl Source {
+    async fn load(&self) -> Result<Bundle> {
+        let path = Path::new(&self.receipt);
+        if path.is_file() {
+            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            return serde_json::from_str(&text).with_context(|| format!("{} holds no receipt", path.display()));
+        }
+        let id: ReceiptId = self
+            .receipt
+            .parse()
+            .map_err(|error| anyhow!("{} is neither a file nor a receipt's id: {error}", self.receipt))?;
+        let api = Api::new(&self.api, self.api_key.as_deref())?;
+        let bundle = fetch(&api, &id.to_string()).await?;
+        ensure!(bundle.id == id, "{} answered with another receipt, {}", self.api, bundle.id);
+        Ok(bundle)
+    }
+}
+
+async fn fetch(api: &Api, id: &str) -> Result<Bundle> {
+    let value = api.get(&format!("/v1/receipts/{id}")).await?;
+    serde_json::from_value(value).with_context(|| format!("{} sent a receipt that is not understood", api.base()))
+}
+
+/// Waits until the receipt `id` is final, and tells where it is.
+pub async fn wait_final(api: &Api, id: &str, limit: Duration) -> Result<Anchor> {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(anchor) = fetch(api, id).await?.anchor.filter(|anchor| anchor.finalized) {
+            return Ok(anchor);
+        }
+        ensure!(
+            Instant::now() < deadline,
+            "receipt {id} was not finalized within {limit:?}; ask again with `blyan receipt show {id}`"
+        );
+        sleep(POLL).await;
+    }
+}
+
+/// Runs the command.
+pub async fn run(command: ReceiptCommand) -> Result<()> {
+    match command {
+        ReceiptCommand::Show(source) => show(&source).await,
+        ReceiptCommand::Verify(args) => verify(&args).await,
+    }
+}
+
+async fn show(source: &Source) -> Result<()> {
+    let bundle = source.load().await?;
+    if source.json {
+        println!("{}", serde_json::to_string_pretty(&bundle)?);
+        return Ok(());
+    }
+    let receipt = &bundle.receipt;
+    println!("receipt     {}", bundle.id);
+    println!("worker      {} (number {})", receipt.worker, receipt.number);
+    println!("spec        {}", receipt.spec);
+    println!("weights     {}", receipt.weights);
+    println!(
+        "tokens      {} in, {} out, ended by {}",
+        receipt.prompt_tokens, receipt.output_tokens, bundle.finish_reason
+    );
+    println!("commitment  {}", receipt.commitment);
+    match &bundle.anchor {
+        Some(anchor) => println!(
+            "anchor      number {} of {}, place {} of {}, in block {} ({}), finalized",
+            anchor.sequence, anchor.worker, anchor.index, anchor.count, anchor.block_number, anchor.block_hash
+        ),
+        None => println!("anchor      none yet; a worker anchors its receipts every few seconds"),
+    }
+    println!("\n{}", bundle.text);
+    Ok(())
+}
+
+async fn verify(args: &VerifyArgs) -> Result<()> {
+    let steps = Steps::new();
+    steps.begin("fetching the receipt");
+    let bundle = args.source.load().await?;
+    let signed = decode(&bundle)?;
+    let receipt = &signed.receipt;
+    ensure!(
+        keys::verify(&signed.signature, bundle.id.as_bytes(), &receipt.worker),
+        "the signature is not of worker 0x{}",
+        hex::encode(receipt.worker)
+    );
+
+    steps.begin("checking the anchor");
+    let client = ChainClient::connect(&args.rpc, ChainOptions::default()).await?;
+    ensure!(
+        client.genesis().0 == receipt.genesis,
+        "the receipt is of chain 0x{}, {} is a node of chain {}",
+        hex::encode(receipt.genesis),
+        args.rpc,
+        client.genesis()
+    );
+    let anchor = check_anchor(&client.at_finalized().await?, &bundle, receipt).await?;
+    let resolved = resolve(&client, Some(receipt.spec)).await?;
+    ensure!(
+        resolved.weights == receipt.weights,
+        "the receipt is of weights {}, the chain names {} at block {}",
+        receipt.weights,
+        resolved.weights,
+        resolved.at
+    );
+    let heads_at = resolved.at.number;
+
+    steps.begin("loading and verifying the model");
+    let store = args.store.clone().map_or_else(genesis::default_store, Ok)?;
+    let model = tokio::task::block_in_place(|| load(&genesis::open_store(&store)?, resolved))?;
+
+    steps.begin("replaying the answer");
+    let engine = Engine::new(Arc::new(model), EngineConfig { threads: args.threads, ..Default::default() })?;
+    let claim = Claim {
+        prompt: &bundle.prompt,
+        output: &bundle.output,
+        sampling: receipt.sampling,
+        commitments: Claimed::Every(&bundle.commitments),
+    };
+    let replayed = tokio::task::block_in_place(|| replay(&engine, &claim));
+    steps.finish();
+    replayed?;
+    // After the replay, which names the position of a change: these say only that there is one.
+    check_contents(&bundle, receipt)?;
+
+    if args.source.json {
+        let report = serde_json::json!({
+            "receipt": bundle.id, "valid": true, "positions": bundle.commitments.len(), "spec": receipt.spec,
+            "weights": receipt.weights, "anchor_block": anchor.block_hash, "anchor_block_number": anchor.block_number,
+            "finalized": true,
+        });
+        println!("{report}");
+    } else {
+        println!("receipt {} is valid", bundle.id);
+        println!(
+            "  signed by its worker, and anchored in finalized block {} ({})",
+            anchor.block_number, anchor.block_hash
+        );
+        println!("  weights are those of the chain at block {heads_at}, every tile verified");
+        println!("  {} positions replayed, every bit the same", bundle.commitments.len());
+    }
+    Ok(())
+}
+
+/// The signed receipt of a bundle, whose name it has.
+fn decode(bundle: &Bundle) -> Result<SignedReceipt> {
+    let bytes = hex::decode(bundle.scale.trim_start_matches("0x")).context("the receipt is no hexadecimal text")?;
+    let signed = SignedReceipt::decode_all(&mut &*bytes).context("the receipt is not SCALE-encoded")?;
+    ensure!(
+        signed.receipt.id() == bundle.id,
+        "the receipt's bytes are those of {}, not of {}",
+        signed.receipt.id(),
+        bundle.id
+    );
+    Ok(signed)
+}
+
+/// That the tokens and commitments shown are those the receipt commits to.
+fn check_contents(bundle: &Bundle, receipt: &Receipt) -> Result<()> {
+    ensure!(
+        tokens_hash(&bundle.prompt) == receipt.prompt_hash,
+        "the prompt is not the one that the receipt commits to"
+    );
+    ensure!(
+        tokens_hash(&bundle.output) == receipt.output_hash,
+        "the answer is not the one that the receipt commits to"
+    );
+    ensure!(
+        bundle.commitments.last() == Some(&receipt.commitment),
+        "the commitments do not end in the one that the worker signed"
+    );
+    Ok(())
+}
+
+/// That a finalized anchor of the receipt's worker contains it.
+async fn check_anchor(state: &State, bundle: &Bundle, receipt: &Receipt) -> Result<Anchor> {
+    let Some(claimed) = bundle.anchor.clone() else {
+        bail!("receipt {} is not anchored yet; its worker does so within seconds, try again", bundle.id);
+    };
+    let worker: AccountId = claimed.worker.parse().map_err(|_| anyhow!("{} is no account", claimed.worker))?;
+    let at = state.block();
+    let anchor = state
+        .anchor(&worker, claimed.sequence)
+        .await?
+        .with_context(|| format!("worker {worker} has no anchor {} at finalized block {at}", claimed.sequence))?;
+    let owner = state.worker_by_key(receipt.worker).await?;
+    ensure!(owner.as_ref() == Some(&worker), "the key that signed the receipt is not that of worker {worker}");
+    let digest = |text: &String| -> Result<[u8; 32]> {
+        let bytes = hex::decode(text.trim_start_matches("0x")).context("the proof is no hexadecimal text")?;
+        bytes.try_into().map_err(|_| anyhow!("the proof has a digest that is not 32 bytes long"))
+    };
+    let proof = claimed.proof.iter().map(digest).collect::<Result<Vec<_>>>()?;
+    verify_in_batch(anchor.root, anchor.count, claimed.index, bundle.id, &proof)
+        .map_err(|error| anyhow!("anchor {} of {worker} does not contain the receipt: {error}", claimed.sequence))?;
+    Ok(claimed)
+}
+
+/// The model of `resolved`, from blocks of `store` whose every tile is verified.
+fn load(store: &Store, resolved: Resolved) -> Result<Model> {
+    let get = |hash: &ContentHash| {
+        store.get(hash).with_context(|| {
+            format!("block {hash} of the model cannot be used; a running worker with --peers fetches it into its store")
+        })
+    };
+    let Resolved { spec, heads, .. } = resolved;
+    let experts = heads.iter().map(|layer| layer.iter().map(get).collect()).collect::<Result<_>>()?;
+    let blocks = ModelBlocks { trunk: get(&spec.trunk)?, router: get(&spec.router)?, spec, experts };
+    Ok(Model::load(blocks)?)
+}

@@ -1,0 +1,168 @@
+//! Measures prefill and decoding of a model, beside the memory bandwidth of this machine: one JSON object a line and number
+//! of threads.
+//!
+//! ```text
+//! bench MODEL.gguf [--threads 1,2] [--prompt 512] [--decode 128] [--rounds 5] [--pass 128]
+//! ```
+//!
+//! Decoding is measured twice: from an empty context, and after the prompt. It reads every weight once a token, and every key
+//! and value of the context, so that its speed times those bytes is a share of the bandwidth with which memory can be read at
+//! all. Figures are the best of the rounds, other load on the machine only ever takes away; medians are beside them.
+
+use blyan_model::{
+    exec::{Engine, EngineConfig, Model, ModelBlocks},
+    import::{ImportOptions, import_gguf},
+};
+use blyan_primitives::{ids::ContentHash, receipt::Sampling, spec::Name};
+use blyan_tensorblock::{Block, VerifiedBlock, default_threads};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, env, error::Error, hint::black_box, path::Path, sync::Arc, thread, time::Instant};
+
+type Fallible<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+/// What to measure.
+struct Plan {
+    threads: Vec<usize>,
+    prompt: usize,
+    decode: usize,
+    rounds: usize,
+    pass: usize,
+}
+
+fn main() -> Fallible<()> {
+    let mut args = env::args().skip(1);
+    let usage = "usage: bench MODEL.gguf [--threads 1,2] [--prompt 512] [--decode 128] [--rounds 5] [--pass 128]";
+    let source = args.next().ok_or(usage)?;
+    let mut plan = Plan { threads: vec![1, 2], prompt: 512, decode: 128, rounds: 5, pass: 128 };
+    while let Some(flag) = args.next() {
+        let value = args.next().ok_or(usage)?;
+        match flag.as_str() {
+            "--threads" => plan.threads = value.split(',').map(str::parse).collect::<Result<_, _>>()?,
+            "--prompt" => plan.prompt = value.parse()?,
+            "--decode" => plan.decode = value.parse()?,
+            "--rounds" => plan.rounds = value.parse()?,
+            "--pass" => plan.pass = value.parse()?,
+            _ => return Err(usage.into()),
+        }
+    }
+    let folder = tempfile::tempdir()?;
+    let model = load(source.as_ref(), folder.path())?;
+    let buffer: Vec<u64> = (0..1u64 << 26).collect();
+    for &threads in &plan.threads {
+        println!("{}", measure(&model, threads, &plan, &buffer)?);
+    }
+    Ok(())
+}
+
+/// Imports a GGUF file into `folder`, then maps and verifies the blocks.
+fn load(source: &Path, folder: &Path) -> Fallible<Arc<Model>> {
+    let options = ImportOptions::new(Name::new("bench").ok_or("bad name")?);
+    let mut store = |block: blyan_tensorblock::UnwrittenBlock<'static>| {
+        block.write_file(&folder.join(block.hash().to_string()))?;
+        Ok(())
+    };
+    let genesis = import_gguf(source, &options, &mut store, &mut |_| ())?;
+    let mut opened: BTreeMap<ContentHash, VerifiedBlock> = BTreeMap::new();
+    let mut open = |hash: &ContentHash| -> Fallible<VerifiedBlock> {
+        if let Some(block) = opened.get(hash) {
+            return Ok(block.clone());
+        }
+        let block = Block::open_as(&folder.join(hash.to_string()), hash)?.verify(default_threads())?;
+        opened.insert(*hash, block.clone());
+        Ok(block)
+    };
+    let spec = genesis.spec;
+    let (trunk, router) = (open(&spec.trunk)?, open(&spec.router)?);
+    let experts = genesis.heads.iter().map(|layer| layer.iter().map(&mut open).collect()).collect::<Fallible<_>>()?;
+    Ok(Arc::new(Model::load(ModelBlocks { spec, trunk, router, experts })?))
+}
+
+/// Bytes a second that `threads` threads read from memory together.
+fn bandwidth(buffer: &[u64], threads: usize, rounds: usize) -> Rates {
+    let share = buffer.len().div_ceil(threads.max(1));
+    let mut rates = Rates::default();
+    for _ in 0..rounds.max(5) {
+        let started = Instant::now();
+        thread::scope(|scope| {
+            for part in buffer.chunks(share) {
+                scope.spawn(|| {
+                    let sums = part.as_chunks::<8>().0.iter().fold([0u64; 8], |mut sums, words| {
+                        sums.iter_mut().zip(words).for_each(|(sum, word)| *sum ^= word);
+                        sums
+                    });
+                    black_box(sums);
+                });
+            }
+        });
+        rates.add(size_of_val(buffer), started);
+    }
+    rates
+}
+
+/// Amounts a second, one for each round.
+#[derive(Default)]
+struct Rates(Vec<f64>);
+
+impl Rates {
+    fn add(&mut self, amount: usize, started: Instant) {
+        let rate = amount as f64 / started.elapsed().as_secs_f64();
+        let at = self.0.partition_point(|known| *known < rate);
+        self.0.insert(at, rate);
+    }
+
+    fn best(&self) -> f64 {
+        self.0.last().copied().unwrap_or_default()
+    }
+
+    fn median(&self) -> f64 {
+        self.0.get(self.0.len() / 2).copied().unwrap_or_default()
+    }
+}
+
+fn measure(model: &Arc<Model>, threads: usize, plan: &Plan, buffer: &[u64]) -> Fallible<Value> {
+    let memory = bandwidth(buffer, threads, plan.rounds);
+    let config = EngineConfig { threads, pass_tokens: plan.pass, ..EngineConfig::default() };
+    let engine = Engine::new(model.clone(), config)?;
+    let vocab = model.spec().dimensions.vocab;
+    let prompt: Vec<u32> = (0..plan.prompt.max(2) as u32).map(|i| i.wrapping_mul(2_654_435_761) % vocab).collect();
+    let mut warm = engine.session(&prompt, Sampling::GREEDY, 1)?;
+    engine.prefill(&mut warm, 1)?;
+
+    let (mut prefill, mut decode, mut decode_after) = (Rates::default(), Rates::default(), Rates::default());
+    for _ in 0..plan.rounds.max(1) {
+        let answer = |prompt: &[u32], prefill: &mut Rates, decode: &mut Rates| -> Fallible<()> {
+            let mut session = engine.session(prompt, Sampling::GREEDY, plan.decode.max(1))?;
+            let started = Instant::now();
+            while !engine.prefill(&mut session, usize::MAX)?.is_done() {}
+            prefill.add(prompt.len() - 1, started);
+            let started = Instant::now();
+            while !session.is_full() {
+                for result in engine.decode(&mut [&mut session]) {
+                    result?;
+                }
+            }
+            decode.add(plan.decode.max(1), started);
+            Ok(())
+        };
+        answer(&prompt[..2], &mut Rates::default(), &mut decode)?;
+        answer(&prompt, &mut prefill, &mut decode_after)?;
+    }
+    let weights = model.bytes_per_token() as f64;
+    // Of the mean position of the answer; a page is 16 positions.
+    let cache = |first: usize| engine.cache_bytes(first + plan.decode / 2) as f64;
+    let fraction = |rates: &Rates, first: usize| rates.best() * (weights + cache(first)) / memory.best();
+    Ok(json!({
+        "threads": threads,
+        "cpu": engine.cpu().to_string(),
+        "prefill_tokens_per_second": prefill.best(),
+        "decode_tokens_per_second": decode.best(),
+        "decode_after_prompt_tokens_per_second": decode_after.best(),
+        "medians": format!("{:.0} {:.0} {:.0}", prefill.median(), decode.median(), decode_after.median()),
+        "bytes_per_token": model.bytes_per_token(),
+        "weight_gb_per_second": decode.best() * weights / 1e9,
+        "memory_gb_per_second": memory.best() / 1e9,
+        "weight_bandwidth_fraction": decode.best() * weights / memory.best(),
+        "bandwidth_fraction": fraction(&decode, 2),
+        "bandwidth_fraction_after_prompt": fraction(&decode_after, prompt.len()),
+    }))
+}

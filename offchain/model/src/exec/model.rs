@@ -1,0 +1,349 @@
+//! A model whose blocks are verified and whose every tensor was found to be what the spec says.
+
+use crate::math;
+use blyan_primitives::{
+    block::{BlockKind, DType, Form, Layout},
+    ids::{ContentHash, SpecId, WeightsId},
+    spec::{Dimensions, ModelSpec, SpecError, weights_id},
+};
+use blyan_tensorblock::{BlockError, TensorSlice, VerifiedBlock};
+use core::ops::Range;
+
+/// A spec and the blocks it is made of.
+#[derive(Clone, Debug)]
+pub struct ModelBlocks {
+    /// The specification.
+    pub spec: ModelSpec,
+    /// Embeddings, attention and norms.
+    pub trunk: VerifiedBlock,
+    /// The routers of all layers.
+    pub router: VerifiedBlock,
+    /// `experts[layer][index]`: the block in each slot.
+    pub experts: Vec<Vec<VerifiedBlock>>,
+}
+
+/// Why blocks do not make a model.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The specification is unsound.
+    #[error("the specification is unsound: {0}")]
+    Spec(#[from] SpecError),
+    /// The rotary embedding would turn by more than one radian a position, which is outside canonical execution.
+    #[error("rope_theta is {0}, canonical execution needs at least 1")]
+    RopeTheta(f32),
+    /// The spec names another block.
+    #[error("the spec's {part} is block {expected}, given was {found}")]
+    WrongBlock {
+        /// Trunk or router.
+        part: BlockKind,
+        /// The block that the spec names.
+        expected: ContentHash,
+        /// The block that was given.
+        found: ContentHash,
+    },
+    /// A block is of another kind than its place, or is not in serving form.
+    #[error("block {hash} is {found_form} {found}, needed is serving {expected}")]
+    Kind {
+        /// The block.
+        hash: ContentHash,
+        /// What its place needs.
+        expected: BlockKind,
+        /// What it is.
+        found: BlockKind,
+        /// Its form.
+        found_form: Form,
+    },
+    /// There is not one expert for each slot.
+    #[error("the spec has {layers} layers of {experts} experts, given were {found:?} experts in each layer")]
+    Slots {
+        /// Layers of the spec.
+        layers: u16,
+        /// Experts a layer of the spec.
+        experts: u16,
+        /// Experts given, layer by layer.
+        found: Vec<usize>,
+    },
+    /// A tensor is missing or of another type, layout or shape.
+    #[error(transparent)]
+    Tensor(#[from] BlockError),
+    /// A float of a tensor is infinite or not a number.
+    #[error("element {index} of tensor {name} of block {hash} is {value}")]
+    NotFinite {
+        /// The block.
+        hash: ContentHash,
+        /// The tensor.
+        name: String,
+        /// Index of the element, in the order of the layout.
+        index: usize,
+        /// The element.
+        value: f32,
+    },
+}
+
+/// An int8 matrix `[rows, k]` with a scale for each row, in a mapped block.
+#[derive(Debug)]
+pub(crate) struct Matrix {
+    pub(crate) rows: usize,
+    pub(crate) k: usize,
+    weights: TensorSlice<i8>,
+    scales: TensorSlice<f32>,
+}
+
+/// The feed-forward network of an expert.
+#[derive(Debug)]
+pub(crate) struct Expert {
+    /// `[ffn, hidden]`
+    pub(crate) gate: Matrix,
+    /// `[ffn, hidden]`
+    pub(crate) up: Matrix,
+    /// `[hidden, ffn]`
+    pub(crate) down: Matrix,
+}
+
+/// Norms of queries and keys, each `[head_dim]`.
+#[derive(Debug)]
+pub(crate) struct HeadNorms {
+    pub(crate) query: TensorSlice<f32>,
+    pub(crate) key: TensorSlice<f32>,
+}
+
+/// One transformer layer.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    pub(crate) attn_norm: TensorSlice<f32>,
+    pub(crate) ffn_norm: TensorSlice<f32>,
+    pub(crate) head_norms: Option<HeadNorms>,
+    pub(crate) query: Matrix,
+    pub(crate) key: Matrix,
+    pub(crate) value: Matrix,
+    pub(crate) output: Matrix,
+    /// `[experts, hidden]`
+    pub(crate) router: TensorSlice<f32>,
+    /// The distinct expert blocks of the layer.
+    pub(crate) blocks: Vec<Expert>,
+    /// For each expert, its place in `blocks`.
+    pub(crate) experts: Vec<usize>,
+}
+
+/// A model, ready to execute.
+///
+/// Its tensors are the mapped bytes of verified blocks; nothing is copied.
+#[derive(Debug)]
+pub struct Model {
+    spec: ModelSpec,
+    spec_id: SpecId,
+    weights_id: WeightsId,
+    bytes_per_token: u64,
+    pub(crate) embed: Matrix,
+    pub(crate) head: Option<Matrix>,
+    pub(crate) norm: TensorSlice<f32>,
+    pub(crate) layers: Vec<Layer>,
+    /// Radians a position, `[head_dim / 2]`.
+    pub(crate) rope: Vec<f64>,
+}
+
+impl Model {
+    /// Checks the spec, that the blocks are those it names, and every tensor's type, layout, shape, and that its floats are
+    /// finite.
+    pub fn load(blocks: ModelBlocks) -> Result<Self, LoadError> {
+        let ModelBlocks { spec, trunk, router, experts } = blocks;
+        spec.check()?;
+        let d = spec.dimensions.clone();
+        if d.rope_theta.get() < 1.0 {
+            return Err(LoadError::RopeTheta(d.rope_theta.get()));
+        }
+        for (part, block, expected) in
+            [(BlockKind::Trunk, &trunk, spec.trunk), (BlockKind::Router, &router, spec.router)]
+        {
+            if block.hash() != expected {
+                return Err(LoadError::WrongBlock { part, expected, found: block.hash() });
+            }
+        }
+        if experts.len() != usize::from(d.layers) || experts.iter().any(|e| e.len() != usize::from(d.experts)) {
+            let found = experts.iter().map(Vec::len).collect();
+            return Err(LoadError::Slots { layers: d.layers, experts: d.experts, found });
+        }
+        let trunk = Reader::new(&trunk, BlockKind::Trunk)?;
+        let router = Reader::new(&router, BlockKind::Router)?;
+        let layers = experts.iter().enumerate().map(|(i, experts)| Layer::load(&d, &trunk, &router, i, experts));
+        let layers = layers.collect::<Result<Vec<_>, _>>()?;
+        let head = if d.tied_embeddings { None } else { Some(trunk.matrix("head", d.vocab, d.hidden)?) };
+        let spec_id = spec.id();
+        let hashes: Vec<ContentHash> = experts.iter().flatten().map(VerifiedBlock::hash).collect();
+        let mut model = Self {
+            spec_id,
+            weights_id: weights_id(spec_id, hashes.iter()),
+            bytes_per_token: 0,
+            embed: trunk.matrix("embed", d.vocab, d.hidden)?,
+            head,
+            norm: trunk.floats("norm", &[d.hidden])?,
+            layers,
+            rope: math::rope_frequencies(d.rope_theta.get(), usize::from(d.head_dim)),
+            spec,
+        };
+        model.bytes_per_token = model.count_bytes_per_token();
+        Ok(model)
+    }
+
+    /// The specification.
+    pub fn spec(&self) -> &ModelSpec {
+        &self.spec
+    }
+
+    /// The specification's name.
+    pub fn spec_id(&self) -> SpecId {
+        self.spec_id
+    }
+
+    /// Names the specification together with every expert block.
+    pub fn weights_id(&self) -> WeightsId {
+        self.weights_id
+    }
+
+    /// Bytes of weights that one decoding step of one session reads: every matrix but the embedding once, and of the
+    /// experts as many distinct blocks as a token can be sent to.
+    pub fn bytes_per_token(&self) -> u64 {
+        self.bytes_per_token
+    }
+
+    pub(crate) fn dimensions(&self) -> &Dimensions {
+        &self.spec.dimensions
+    }
+
+    /// The output matrix.
+    pub(crate) fn output(&self) -> &Matrix {
+        self.head.as_ref().unwrap_or(&self.embed)
+    }
+
+    fn count_bytes_per_token(&self) -> u64 {
+        let floats = |slice: &TensorSlice<f32>| 4 * slice.len() as u64;
+        let layer = |layer: &Layer| {
+            let dense = [&layer.query, &layer.key, &layer.value, &layer.output].map(Matrix::bytes).iter().sum::<u64>();
+            let expert = |e: &Expert| e.gate.bytes() + e.up.bytes() + e.down.bytes();
+            let experts = layer.blocks.len().min(usize::from(self.dimensions().top_k)) as u64;
+            let norms = layer.head_norms.as_ref().map_or(0, |norms| floats(&norms.query) + floats(&norms.key));
+            let expert = layer.blocks.first().map_or(0, expert);
+            dense
+                + experts * expert
+                + norms
+                + floats(&layer.attn_norm)
+                + floats(&layer.ffn_norm)
+                + floats(&layer.router)
+        };
+        let row = self.embed.k as u64;
+        row + self.output().bytes() + floats(&self.norm) + self.layers.iter().map(layer).sum::<u64>()
+    }
+}
+
+impl Layer {
+    fn load(
+        d: &Dimensions,
+        trunk: &Reader<'_>,
+        router: &Reader<'_>,
+        index: usize,
+        experts: &[VerifiedBlock],
+    ) -> Result<Self, LoadError> {
+        let name = |part: &str| format!("{index}.{part}");
+        let head_dim = u32::from(d.head_dim);
+        let (queries, keys) = (u32::from(d.heads) * head_dim, u32::from(d.kv_heads) * head_dim);
+        let mut hashes: Vec<ContentHash> = Vec::new();
+        let (mut blocks, mut places) = (Vec::new(), Vec::new());
+        for block in experts {
+            let place = hashes.iter().position(|hash| *hash == block.hash());
+            places.push(place.unwrap_or(hashes.len()));
+            if place.is_none() {
+                hashes.push(block.hash());
+                blocks.push(Expert::load(d, block)?);
+            }
+        }
+        let head_norms = if d.qk_norm {
+            let norm = |part: &str| trunk.floats(&name(part), &[head_dim]);
+            Some(HeadNorms { query: norm("q_norm")?, key: norm("k_norm")? })
+        } else {
+            None
+        };
+        Ok(Self {
+            attn_norm: trunk.floats(&name("attn_norm"), &[d.hidden])?,
+            ffn_norm: trunk.floats(&name("ffn_norm"), &[d.hidden])?,
+            head_norms,
+            query: trunk.matrix(&name("q"), queries, d.hidden)?,
+            key: trunk.matrix(&name("k"), keys, d.hidden)?,
+            value: trunk.matrix(&name("v"), keys, d.hidden)?,
+            output: trunk.matrix(&name("o"), d.hidden, queries)?,
+            router: router.floats(&name("router"), &[u32::from(d.experts), d.hidden])?,
+            blocks,
+            experts: places,
+        })
+    }
+}
+
+impl Expert {
+    fn load(d: &Dimensions, block: &VerifiedBlock) -> Result<Self, LoadError> {
+        let block = Reader::new(block, BlockKind::Expert)?;
+        Ok(Self {
+            gate: block.matrix("gate", d.ffn, d.hidden)?,
+            up: block.matrix("up", d.ffn, d.hidden)?,
+            down: block.matrix("down", d.hidden, d.ffn)?,
+        })
+    }
+}
+
+impl Matrix {
+    /// Bytes of weights and scales.
+    fn bytes(&self) -> u64 {
+        (self.weights.len() + 4 * self.scales.len()) as u64
+    }
+
+    /// Groups of 16 rows, the weights and scales of `rows`, which start at a multiple of 16.
+    pub(crate) fn part(&self, rows: Range<usize>) -> (&[i8], &[f32]) {
+        let group = 16 * self.k.next_multiple_of(4);
+        let weights = &self.weights[rows.start / 16 * group..rows.end.div_ceil(16) * group];
+        (weights, &self.scales[rows])
+    }
+
+    /// Row `row`, as floats: what an embedding is.
+    pub(crate) fn dequantise(&self, row: usize, out: &mut [f32]) {
+        let (weights, scales) = self.part(row / 16 * 16..row + 1);
+        let scale = scales[row % 16];
+        let lines = weights.as_chunks::<64>().0;
+        for (line, out) in lines.iter().zip(out.chunks_mut(4)) {
+            for (x, w) in out.iter_mut().zip(&line[row % 16 * 4..]) {
+                *x = f32::from(*w) * scale;
+            }
+        }
+    }
+}
+
+/// A block of a known kind.
+struct Reader<'a> {
+    block: &'a VerifiedBlock,
+}
+
+impl<'a> Reader<'a> {
+    fn new(block: &'a VerifiedBlock, expected: BlockKind) -> Result<Self, LoadError> {
+        let header = block.header();
+        if header.kind == expected && header.form == Form::Serving {
+            return Ok(Self { block });
+        }
+        Err(LoadError::Kind { hash: block.hash(), expected, found: header.kind, found_form: header.form })
+    }
+
+    fn floats(&self, name: &str, shape: &[u32]) -> Result<TensorSlice<f32>, LoadError> {
+        let slice = self.block.tensor_slice::<f32>(name, DType::F32, Layout::RowMajor, shape)?;
+        match slice.iter().position(|value| !value.is_finite()) {
+            None => Ok(slice),
+            Some(index) => {
+                Err(LoadError::NotFinite { hash: self.block.hash(), name: name.into(), index, value: slice[index] })
+            },
+        }
+    }
+
+    fn matrix(&self, name: &str, rows: u32, k: u32) -> Result<Matrix, LoadError> {
+        Ok(Matrix {
+            rows: rows as usize,
+            k: k as usize,
+            weights: self.block.tensor_slice(name, DType::Int8, Layout::Rows16K4, &[rows, k])?,
+            scales: self.floats(&format!("{name}.scale"), &[rows])?,
+        })
+    }
+}

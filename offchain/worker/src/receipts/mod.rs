@@ -1,0 +1,11 @@
+//! Receipts: on disk before an answer's last token leaves, on chain in batches, each exactly once.
+//!
+//! - [`journal`]: the database, and the state machine that takes a receipt from an answer to a finalized anchor.
+//! - [`writer`]: signs and stores finished answers, several in one disk flush.
+//! - [`anchor`]: drives the state machine against the chain.
+//! - [`bundle`]: what `GET /v1/receipts/{id}` answers with.
+
+pub mod anchor;
+pub mod bundle;
+pub mod journal;
+pub mod writer;

@@ -1,0 +1,196 @@
+//! A runtime with this pallet and balances, and a registry of specs in memory.
+
+// The runtime is public, as its macro has it, and so must be what its configuration names.
+#![allow(unreachable_pub)]
+
+use crate as pallet_blyan_experts;
+use blyan_primitives::{
+    block::{
+        BlockHeader, BlockKind, BlockRecord, DType, Form, Layout, PayloadType, Quantisation, TensorInfo, TENSOR_ALIGN,
+    },
+    ids::{ContentHash, SlotId, SpecId, TileRoot},
+    spec::{Dimensions, F32Bits},
+    traits::SpecRegistry,
+};
+use codec::Encode;
+use frame_support::{derive_impl, parameter_types, traits::ConstU128};
+use polkadot_sdk::*;
+use sp_runtime::BuildStorage;
+use std::collections::BTreeMap;
+
+pub(crate) type Block = frame_system::mocking::MockBlock<Test>;
+
+#[frame_support::runtime]
+mod runtime {
+    #[runtime::runtime]
+    #[runtime::derive(
+        RuntimeCall,
+        RuntimeEvent,
+        RuntimeError,
+        RuntimeOrigin,
+        RuntimeFreezeReason,
+        RuntimeHoldReason,
+        RuntimeSlashReason,
+        RuntimeLockId,
+        RuntimeTask,
+        RuntimeViewFunction
+    )]
+    pub struct Test;
+
+    #[runtime::pallet_index(0)]
+    pub type System = frame_system::Pallet<Test>;
+    #[runtime::pallet_index(1)]
+    pub type Balances = pallet_balances::Pallet<Test>;
+    #[runtime::pallet_index(2)]
+    pub type Experts = pallet_blyan_experts::Pallet<Test>;
+}
+
+#[derive_impl(frame_system::config_preludes::TestDefaultConfig)]
+impl frame_system::Config for Test {
+    type Block = Block;
+    type AccountData = pallet_balances::AccountData<u128>;
+}
+
+#[derive_impl(pallet_balances::config_preludes::TestDefaultConfig)]
+impl pallet_balances::Config for Test {
+    type AccountStore = System;
+    type Balance = u128;
+    type ExistentialDeposit = ConstU128<1>;
+}
+
+pub(crate) const DEPOSIT: u128 = 100;
+
+impl crate::Config for Test {
+    type Currency = Balances;
+    type RuntimeHoldReason = RuntimeHoldReason;
+    type Specs = Specs;
+    type BlockDeposit = ConstU128<DEPOSIT>;
+    type WeightInfo = crate::weights::SubstrateWeight<Test>;
+}
+
+parameter_types! {
+    /// The live lineages.
+    pub(crate) static Live: BTreeMap<SpecId, Dimensions> = BTreeMap::from([(LINEAGE, dimensions())]);
+}
+
+pub struct Specs;
+
+impl SpecRegistry for Specs {
+    fn live_spec(id: SpecId) -> Option<(SpecId, Dimensions)> {
+        Some((id, Live::get().get(&id)?.clone()))
+    }
+
+    fn slot_dimensions(slot: &SlotId) -> Option<Dimensions> {
+        Live::get().get(&slot.lineage).filter(|d| slot.layer < d.layers && slot.index < d.experts).cloned()
+    }
+}
+
+pub(crate) const LINEAGE: SpecId = SpecId([5; 32]);
+pub(crate) const ALICE: u64 = 1;
+pub(crate) const BOB: u64 = 2;
+/// Has too little for a deposit.
+pub(crate) const POOR: u64 = 3;
+
+pub(crate) fn dimensions() -> Dimensions {
+    Dimensions {
+        layers: 2,
+        hidden: 64,
+        heads: 4,
+        kv_heads: 2,
+        head_dim: 16,
+        ffn: 128,
+        vocab: 259,
+        context: 256,
+        experts: 3,
+        top_k: 2,
+        activation_block: 32,
+        rope_theta: F32Bits::new(10_000.0),
+        rms_eps: F32Bits::new(1e-5),
+        tied_embeddings: true,
+        qk_norm: false,
+        checkpoint_every: 1,
+    }
+}
+
+pub(crate) fn slot(layer: u16, index: u16) -> SlotId {
+    SlotId { lineage: LINEAGE, layer, index }
+}
+
+/// Header of a block with these tensors; `seed` stands for the data.
+pub(crate) fn header(kind: BlockKind, form: Form, tensors: &[(&str, &[u32])], seed: u8) -> BlockHeader {
+    let mut end = 0u64;
+    let tensors = tensors
+        .iter()
+        .map(|(name, shape)| {
+            let offset = end.next_multiple_of(TENSOR_ALIGN);
+            let length = TensorInfo::bytes(DType::F32, Layout::RowMajor, shape).unwrap();
+            end = offset + length;
+            let (name, shape) = (name.to_string(), shape.to_vec());
+            TensorInfo { name, dtype: DType::F32, layout: Layout::RowMajor, shape, offset, length }
+        })
+        .collect();
+    BlockHeader {
+        payload: PayloadType::TensorBlock,
+        kind,
+        form,
+        quantisation: Quantisation::None,
+        arch: String::new(),
+        engine: Vec::new(),
+        tensors,
+        data_len: end,
+        root: TileRoot([seed; 32]),
+    }
+}
+
+/// An expert that fits the live spec.
+pub(crate) fn expert(form: Form, seed: u8) -> BlockHeader {
+    header(BlockKind::Expert, form, &[("gate", &[128, 64]), ("up", &[128, 64]), ("down", &[64, 128])], seed)
+}
+
+pub(crate) fn register(who: u64, header: &BlockHeader, master: Option<ContentHash>) -> sp_runtime::DispatchResult {
+    Experts::register(RuntimeOrigin::signed(who), header.encode().try_into().unwrap(), master, None)
+}
+
+/// Registers a block of Alice's.
+pub(crate) fn registered(header: &BlockHeader, master: Option<ContentHash>) -> ContentHash {
+    register(ALICE, header, master).unwrap();
+    header.content_hash()
+}
+
+pub(crate) fn entry(header: &BlockHeader, master: Option<ContentHash>) -> (ContentHash, BlockRecord) {
+    let record = BlockRecord::new(header, header.encoded_size() as u32, master, None).unwrap();
+    (header.content_hash(), record)
+}
+
+pub(crate) fn genesis_ext(
+    blocks: Vec<(ContentHash, BlockRecord)>,
+    heads: Vec<(SlotId, ContentHash)>,
+) -> sp_io::TestExternalities {
+    let config = RuntimeGenesisConfig {
+        system: Default::default(),
+        balances: pallet_balances::GenesisConfig {
+            balances: vec![(ALICE, 10_000), (BOB, 10_000), (POOR, 50)],
+            ..Default::default()
+        },
+        experts: crate::GenesisConfig { blocks, heads, _config: Default::default() },
+    };
+    let mut ext: sp_io::TestExternalities = config.build_storage().unwrap().into();
+    // Events of the first block are not kept.
+    ext.execute_with(|| System::set_block_number(1));
+    ext
+}
+
+/// A chain each of whose slots holds the expert of seed 0, whose master is not on chain.
+pub(crate) fn new_test_ext() -> sp_io::TestExternalities {
+    let (hash, record) = entry(&expert(Form::Serving, 0), Some(expert(Form::Master, 0).content_hash()));
+    let heads = (0..2).flat_map(|layer| (0..3).map(move |index| (slot(layer, index), hash))).collect();
+    genesis_ext(vec![(hash, record)], heads)
+}
+
+/// Runs a test, and proves the invariants after it.
+pub(crate) fn run(test: impl FnOnce()) {
+    new_test_ext().execute_with(|| {
+        test();
+        Experts::do_try_state().unwrap();
+    });
+}

@@ -1,0 +1,5 @@
+mod genesis;
+mod heads;
+mod registration;
+mod state;
+mod uses;

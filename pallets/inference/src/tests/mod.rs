@@ -1,0 +1,7 @@
+mod anchors;
+mod channels;
+mod pruning;
+mod receipts;
+mod state;
+mod sums;
+mod vouchers;

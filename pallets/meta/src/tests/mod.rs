@@ -1,0 +1,5 @@
+mod activation;
+mod genesis;
+mod publishing;
+mod queries;
+mod state;

@@ -1,0 +1,6 @@
+mod bonds;
+mod hardware;
+mod heartbeats;
+mod queries;
+mod registration;
+mod state;

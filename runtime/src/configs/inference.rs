@@ -1,0 +1,42 @@
+//! Payment channels and anchors of receipts.
+
+use crate::{
+    constants::{
+        currency::{deposit, MILLI},
+        limits::FREE_CALL_PRIORITY,
+        time::{DAYS, MINUTES},
+    },
+    Balance, Balances, Runtime, RuntimeHoldReason, Signature, Workers,
+};
+use frame_support::{
+    parameter_types,
+    traits::{ConstU128, ConstU32, ConstU64},
+};
+use polkadot_sdk::*;
+use sp_runtime::traits::Verify;
+
+parameter_types! {
+    /// Two entries: the channel, and its number among its payer's.
+    pub const ChannelDeposit: Balance = deposit(2, 240);
+    /// Only the bytes: an anchor stays for a limited time, and a busy worker has tens of thousands of them.
+    pub const AnchorDeposit: Balance = deposit(0, 144);
+}
+
+impl pallet_blyan_inference::Config for Runtime {
+    type AnchorDeposit = AnchorDeposit;
+    type AnchorLifetime = ConstU32<{ 30 * DAYS }>;
+    type AnchorPriority = ConstU64<FREE_CALL_PRIORITY>;
+    type ChannelDeposit = ChannelDeposit;
+    type Currency = Balances;
+    type MaxAnchorValidity = ConstU32<{ 10 * MINUTES }>;
+    type MaxChannelLifetime = ConstU32<{ 90 * DAYS }>;
+    type MaxPrune = ConstU32<64>;
+    type MinEscrow = ConstU128<{ 100 * MILLI }>;
+    // A gateway that is down for less than this loses nothing.
+    type NoticePeriod = ConstU32<DAYS>;
+    type OffchainPublic = <Signature as Verify>::Signer;
+    type OffchainSignature = Signature;
+    type RuntimeHoldReason = RuntimeHoldReason;
+    type WeightInfo = pallet_blyan_inference::weights::SubstrateWeight<Self>;
+    type Workers = Workers;
+}

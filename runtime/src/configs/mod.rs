@@ -1,0 +1,21 @@
+//! How the pallets are configured, a file per pallet.
+
+pub mod authorship;
+pub mod babe;
+pub mod balances;
+pub mod experts;
+pub mod grandpa;
+pub mod inference;
+pub mod meta;
+pub mod multisig;
+pub mod offences;
+pub mod preimage;
+pub mod proxy;
+pub mod scheduler;
+pub mod session;
+pub mod sudo;
+pub mod system;
+pub mod timestamp;
+pub mod transaction_payment;
+pub mod utility;
+pub mod workers;

@@ -1,0 +1,10 @@
+//! The key of development and local chains. A chain whose genesis sets no key has no sudo.
+
+use crate::{Runtime, RuntimeCall, RuntimeEvent};
+use polkadot_sdk::*;
+
+impl pallet_sudo::Config for Runtime {
+    type RuntimeCall = RuntimeCall;
+    type RuntimeEvent = RuntimeEvent;
+    type WeightInfo = pallet_sudo::weights::SubstrateWeight<Self>;
+}

@@ -1,0 +1,112 @@
+use blyan_runtime::{configs::proxy::ProxyType, AllPalletsWithSystem, Runtime, RuntimeCall};
+use codec::{Decode, Encode};
+use frame_support::{
+    dispatch::{GetDispatchInfo, Pays},
+    traits::{Authorize, GetCallIndex, GetCallMetadata, GetCallName, InstanceFilter, PalletsInfoAccess},
+};
+use polkadot_sdk::*;
+
+/// The call with this pallet's and this call's index whose arguments are all zeros: empty lists, first variants.
+fn zero_call(pallet: u8, call: u8) -> RuntimeCall {
+    let mut bytes = vec![0; 4096];
+    bytes[0] = pallet;
+    bytes[1] = call;
+    RuntimeCall::decode(&mut bytes.as_slice()).unwrap()
+}
+
+fn calls_of<C: GetCallIndex + GetCallName>(pallet: u8) -> Vec<(RuntimeCall, &'static str)> {
+    let names = C::get_call_names();
+    C::get_call_indices().iter().map(|index| zero_call(pallet, *index)).zip(names.iter().copied()).collect()
+}
+
+fn our_calls() -> Vec<(RuntimeCall, &'static str)> {
+    let mut calls = calls_of::<pallet_blyan_experts::Call<Runtime>>(50);
+    calls.extend(calls_of::<pallet_blyan_meta::Call<Runtime>>(51));
+    calls.extend(calls_of::<pallet_blyan_workers::Call<Runtime>>(52));
+    calls.extend(calls_of::<pallet_blyan_inference::Call<Runtime>>(53));
+    calls
+}
+
+#[test]
+fn indices_of_pallets_never_move() {
+    let pallets: Vec<_> = AllPalletsWithSystem::infos().into_iter().map(|info| (info.index, info.name)).collect();
+    let expected = [
+        (0, "System"),
+        (1, "Babe"),
+        (2, "Timestamp"),
+        (3, "Authorship"),
+        (10, "Balances"),
+        (11, "TransactionPayment"),
+        (20, "Offences"),
+        (21, "Historical"),
+        (22, "Session"),
+        (23, "Grandpa"),
+        (30, "Utility"),
+        (31, "Multisig"),
+        (32, "Proxy"),
+        (33, "Preimage"),
+        (34, "Scheduler"),
+        (40, "Sudo"),
+        (50, "Experts"),
+        (51, "Meta"),
+        (52, "Workers"),
+        (53, "Inference"),
+    ];
+    assert_eq!(pallets, expected);
+}
+
+#[test]
+fn every_call_of_ours_has_a_weight() {
+    let calls = our_calls();
+    assert!(calls.len() >= 20, "only {} calls", calls.len());
+    for (call, name) in calls {
+        assert_eq!(call.get_call_metadata().function_name, name);
+        let info = call.get_dispatch_info();
+        assert!(info.call_weight.ref_time() > 0, "{name} costs no time");
+        // What is authorised pays nothing as such; a signed transaction with the same call pays for its failure.
+        assert_eq!(info.pays_fee, Pays::Yes, "{name}");
+    }
+}
+
+#[test]
+fn heartbeats_and_anchors_alone_need_no_signature() {
+    let authorised: Vec<_> = our_calls()
+        .into_iter()
+        .filter(|(call, _)| call.weight_of_authorize().ref_time() > 0)
+        .map(|(_, name)| name)
+        .collect();
+    assert_eq!(authorised, ["heartbeat", "anchor"]);
+}
+
+#[test]
+fn proxies_do_no_more_than_they_may() {
+    let transfer = zero_call(10, 0);
+    let sudo = zero_call(40, 0);
+    let (register, heartbeat, redeem, open) = (zero_call(52, 0), zero_call(52, 4), zero_call(53, 2), zero_call(53, 0));
+    for call in [&transfer, &sudo, &register, &heartbeat, &redeem, &open] {
+        assert!(ProxyType::Any.filter(call));
+        assert!(!ProxyType::CancelProxy.filter(call));
+    }
+    for kind in [ProxyType::NonTransfer, ProxyType::Worker] {
+        assert!([&register, &heartbeat, &redeem].iter().all(|call| kind.filter(call)), "{kind:?}");
+        assert!([&transfer, &sudo, &open].iter().all(|call| !kind.filter(call)), "{kind:?}");
+    }
+    assert!(ProxyType::NonTransfer.is_superset(&ProxyType::Worker));
+    assert!(!ProxyType::Worker.is_superset(&ProxyType::Any));
+}
+
+#[test]
+fn a_superset_allows_all_that_its_subset_does() {
+    use ProxyType::*;
+    let all: Vec<_> =
+        our_calls().into_iter().map(|(call, _)| call).chain([zero_call(10, 0), zero_call(40, 0)]).collect();
+    for outer in [Any, NonTransfer, Worker, CancelProxy] {
+        for inner in [Any, NonTransfer, Worker, CancelProxy] {
+            if outer.is_superset(&inner) {
+                assert!(all.iter().all(|call| !inner.filter(call) || outer.filter(call)), "{outer:?} {inner:?}");
+            }
+        }
+    }
+    // The encoding of proxy kinds is in the state: it never moves either.
+    assert_eq!([Any, NonTransfer, Worker, CancelProxy].encode(), [0, 1, 2, 3]);
+}

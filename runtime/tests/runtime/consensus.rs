@@ -1,0 +1,141 @@
+use super::preset;
+use blyan_runtime::{
+    configs::session::GenesisValidators, AccountId, Babe, Hash, Header, Historical, Offences, Runtime, RuntimeEvent,
+    RuntimeOrigin, Session, SessionKeys, System,
+};
+use frame_support::traits::KeyOwnerProofSystem;
+use pallet_session::{DisabledValidators, NextKeys, QueuedKeys, SessionManager};
+use polkadot_sdk::*;
+use sp_consensus_babe::digests::{CompatibleDigestItem, PreDigest, SecondaryPlainPreDigest};
+use sp_core::{ed25519, sr25519, Pair};
+use sp_keyring::Sr25519Keyring::{Alice, Bob};
+use sp_runtime::{Digest, DigestItem};
+use sp_staking::offence::ReportOffence;
+
+fn new_session() -> Option<Vec<AccountId>> {
+    <GenesisValidators as SessionManager<_>>::new_session(2)
+}
+
+fn report(offender: AccountId) -> Result<(), sp_staking::offence::OffenceError> {
+    let offence = pallet_babe::EquivocationOffence {
+        slot: 7.into(),
+        session_index: 0,
+        validator_set_count: 4,
+        offender: (offender, ()),
+    };
+    Offences::report_offence(vec![Bob.to_account_id()], offence)
+}
+
+#[test]
+fn the_validators_stay_who_they_are() {
+    preset("tiny_local").execute_with(|| {
+        assert_eq!(Session::validators().len(), 4);
+        // Nothing to announce, so that GRANDPA does not change its set.
+        assert_eq!(new_session(), None);
+    });
+}
+
+#[test]
+fn rotated_keys_are_announced_with_the_whole_set() {
+    preset("tiny_local").execute_with(|| {
+        let keys = SessionKeys {
+            babe: sr25519::Public::from_raw([1; 32]).into(),
+            grandpa: ed25519::Public::from_raw([2; 32]).into(),
+        };
+        NextKeys::<Runtime>::insert(Alice.to_account_id(), keys);
+        assert_eq!(new_session().unwrap().len(), 4);
+    });
+}
+
+#[test]
+fn a_validator_without_keys_leaves() {
+    preset("tiny_local").execute_with(|| {
+        NextKeys::<Runtime>::remove(Alice.to_account_id());
+        let next = new_session().unwrap();
+        assert_eq!(next.len(), 3);
+        assert!(!next.contains(&Alice.to_account_id()));
+    });
+}
+
+#[test]
+fn strangers_with_keys_do_not_become_validators() {
+    preset("tiny_local").execute_with(|| {
+        let (_, keys) = QueuedKeys::<Runtime>::get().remove(0);
+        NextKeys::<Runtime>::insert(AccountId::from([9; 32]), keys);
+        assert_eq!(new_session(), None);
+    });
+}
+
+#[test]
+fn an_equivocation_is_kept_announced_and_disables_the_offender_for_a_while() {
+    preset("tiny_local").execute_with(|| {
+        System::set_block_number(1);
+        let offender = Alice.to_account_id();
+        report(offender.clone()).unwrap();
+        assert!(System::events().iter().any(|record| matches!(record.event, RuntimeEvent::Offences(_))));
+        assert_eq!(pallet_offences::Reports::<Runtime>::iter().count(), 1);
+        let index = Session::validators().iter().position(|who| *who == offender).unwrap() as u32;
+        let disabled: Vec<_> = DisabledValidators::<Runtime>::get().into_iter().map(|(index, _)| index).collect();
+        assert_eq!(disabled, [index]);
+        assert!(report(offender).is_err(), "the same offence counts once");
+
+        // The set is announced again, and the session pallet clears the list when it changes.
+        assert_eq!(new_session().unwrap().len(), 4);
+    });
+}
+
+#[test]
+fn too_many_offenders_do_not_stop_finality() {
+    preset("tiny_local").execute_with(|| {
+        for validator in Session::validators() {
+            report(validator).unwrap();
+        }
+        assert_eq!(DisabledValidators::<Runtime>::get().len(), 1);
+    });
+}
+
+/// Two different blocks that Alice wrote and sealed in the same slot.
+fn alices_two_blocks(slot: u64) -> sp_consensus_babe::EquivocationProof<Header> {
+    let author = Session::validators().iter().position(|who| *who == Alice.to_account_id()).unwrap() as u32;
+    let claim = PreDigest::SecondaryPlain(SecondaryPlainPreDigest { authority_index: author, slot: slot.into() });
+    let sealed = |state: u8| {
+        let mut header = Header {
+            parent_hash: Default::default(),
+            number: 1,
+            state_root: Hash::repeat_byte(state),
+            extrinsics_root: Default::default(),
+            digest: Digest { logs: vec![DigestItem::babe_pre_digest(claim.clone())] },
+        };
+        let seal = Alice.pair().sign(header.hash().as_ref());
+        header.digest.push(DigestItem::babe_seal(seal.into()));
+        header
+    };
+    sp_consensus_babe::EquivocationProof {
+        offender: Alice.public().into(),
+        slot: slot.into(),
+        first_header: sealed(1),
+        second_header: sealed(2),
+    }
+}
+
+#[test]
+fn two_sealed_blocks_and_a_proof_of_the_key_make_a_report() {
+    preset("tiny_local").execute_with(|| {
+        System::set_block_number(1);
+        pallet_babe::GenesisSlot::<Runtime>::put(sp_consensus_babe::Slot::from(1));
+        let proof = alices_two_blocks(7);
+        let owner = Historical::prove((sp_consensus_babe::KEY_TYPE, proof.offender.clone())).unwrap();
+        let report = |proof| Babe::report_equivocation_unsigned(RuntimeOrigin::none(), Box::new(proof), owner.clone());
+
+        // Without seals, nobody can tell who wrote the blocks.
+        let mut unsealed = proof.clone();
+        unsealed.first_header.digest.pop();
+        unsealed.second_header.digest.pop();
+        assert!(report(unsealed).is_err());
+        assert_eq!(DisabledValidators::<Runtime>::get().len(), 0);
+
+        report(proof.clone()).unwrap();
+        assert_eq!(DisabledValidators::<Runtime>::get().len(), 1);
+        assert!(report(proof).is_err(), "the same offence counts once");
+    });
+}

@@ -1,0 +1,207 @@
+use super::{preset, try_state};
+use blyan_primitives::{
+    hardware::HardwareProfile,
+    ids::{BatchRoot, HardwareId},
+    receipt::AnchorPayload,
+    worker::{Heartbeat, Region, Roles, WorkerInfo},
+};
+use blyan_runtime::{
+    constants::currency::{BLY, EXISTENTIAL_DEPOSIT, MILLI},
+    AccountId, Balances, BlockNumber, Executive, Experts, Hash, Header, Inference, Runtime, RuntimeCall, RuntimeOrigin,
+    SignedPayload, System, TransactionPayment, TxExtension, UncheckedExtrinsic, Workers,
+};
+use codec::Encode;
+use frame_support::assert_ok;
+use frame_system::offchain::CreateAuthorizedTransaction;
+use polkadot_sdk::*;
+use sp_consensus_babe::{
+    digests::{PreDigest, SecondaryPlainPreDigest},
+    BABE_ENGINE_ID,
+};
+use sp_core::{sr25519, Pair};
+use sp_keyring::Sr25519Keyring::{self, Alice, Bob, Ferdie};
+use sp_runtime::{
+    generic::Era,
+    transaction_validity::{InvalidTransaction, TransactionSource, TransactionValidityError, ValidTransaction},
+    Digest, DigestItem, MultiAddress,
+};
+
+const GENESIS: Hash = Hash::repeat_byte(7);
+
+/// Runs `test` in the first block of the tiny chain, which Alice writes.
+fn in_first_block(test: impl FnOnce()) {
+    let claim = PreDigest::SecondaryPlain(SecondaryPlainPreDigest { authority_index: 0, slot: 1.into() });
+    let digest = Digest { logs: vec![DigestItem::PreRuntime(BABE_ENGINE_ID, claim.encode())] };
+    preset("tiny_development").execute_with(|| {
+        Executive::initialize_block(&Header {
+            parent_hash: GENESIS,
+            number: 1,
+            state_root: Default::default(),
+            extrinsics_root: Default::default(),
+            digest,
+        });
+        test();
+        try_state();
+    });
+}
+
+fn signed(who: Sr25519Keyring, call: impl Into<RuntimeCall>, tip: u128) -> UncheckedExtrinsic {
+    let call = call.into();
+    let extension: TxExtension = (
+        frame_system::AuthorizeCall::new(),
+        frame_system::CheckNonZeroSender::new(),
+        frame_system::CheckSpecVersion::new(),
+        frame_system::CheckTxVersion::new(),
+        frame_system::CheckGenesis::new(),
+        frame_system::CheckMortality::from(Era::Immortal),
+        frame_system::CheckNonce::from(System::account_nonce(who.to_account_id())),
+        frame_system::CheckWeight::new(),
+        pallet_transaction_payment::ChargeTransactionPayment::from(tip),
+        frame_metadata_hash_extension::CheckMetadataHash::new(false),
+        frame_system::WeightReclaim::new(),
+    );
+    let payload = SignedPayload::new(call.clone(), extension.clone()).unwrap();
+    let signature = payload.using_encoded(|bytes| who.sign(bytes));
+    UncheckedExtrinsic::new_signed(call, who.to_account_id().into(), signature.into(), extension)
+}
+
+fn authorised<C>(call: C) -> UncheckedExtrinsic
+where
+    RuntimeCall: From<C>,
+{
+    <Runtime as CreateAuthorizedTransaction<C>>::create_authorized_transaction(call.into())
+}
+
+fn validate(transaction: &UncheckedExtrinsic) -> Result<ValidTransaction, TransactionValidityError> {
+    Executive::validate_transaction(TransactionSource::External, transaction.clone(), GENESIS)
+}
+
+fn transfer(to: AccountId, value: u128) -> pallet_balances::Call<Runtime> {
+    pallet_balances::Call::transfer_keep_alive { dest: MultiAddress::Id(to), value }
+}
+
+/// Registers Ferdie's worker, and returns its key.
+fn register() -> sr25519::Pair {
+    let key = sr25519::Pair::from_seed(&[5; 32]);
+    let info = WorkerInfo {
+        key: key.public().0,
+        peer_id: [&[0x00, 36][..], &[1; 36]].concat().try_into().unwrap(),
+        addresses: Default::default(),
+        region: Region::new("DE").unwrap(),
+        hardware: HardwareProfile { ram_mib: 1024, cpu_threads: 1, ..Default::default() },
+        hardware_id: HardwareId([3; 32]),
+        roles: Roles::SERVE.union(Roles::GATEWAY),
+    };
+    let account = Ferdie.to_account_id();
+    let signature = key.sign(&info.signing_hash(GENESIS.as_ref(), &account));
+    assert_ok!(Workers::register(RuntimeOrigin::signed(account), info, signature));
+    key
+}
+
+fn heartbeat(key: &sr25519::Pair, expires_at: BlockNumber) -> UncheckedExtrinsic {
+    let heartbeat = Heartbeat { worker: Ferdie.to_account_id(), period: Workers::heartbeat_period(), expires_at };
+    let signature = key.sign(&heartbeat.signing_hash(GENESIS.as_ref()));
+    authorised(pallet_blyan_workers::Call::<Runtime>::heartbeat { heartbeat, signature })
+}
+
+fn anchor(key: &sr25519::Pair, sequence: u64) -> UncheckedExtrinsic {
+    let worker = Ferdie.to_account_id();
+    let payload = AnchorPayload { worker, sequence, root: BatchRoot([4; 32]), count: 2, tokens: 50, expires_at: 100 };
+    let signature = key.sign(&payload.signing_hash(GENESIS.as_ref()));
+    authorised(pallet_blyan_inference::Call::<Runtime>::anchor { payload, signature })
+}
+
+#[test]
+fn a_transfer_costs_about_a_thousandth_of_a_bly() {
+    in_first_block(|| {
+        let transaction = signed(Alice, transfer(Bob.to_account_id(), BLY), 0);
+        let len = transaction.encoded_size() as u32;
+        let fee = TransactionPayment::query_info(transaction, len).partial_fee;
+        assert!((MILLI / 4..4 * MILLI).contains(&fee), "a transfer costs {fee}");
+        // An account that can exist can also act.
+        assert!(fee < EXISTENTIAL_DEPOSIT);
+    });
+}
+
+#[test]
+fn fees_and_tips_go_to_the_author() {
+    in_first_block(|| {
+        let balances = || [Alice, Bob].map(|who| Balances::free_balance(who.to_account_id()));
+        let ([author, sender], issued) = (balances(), Balances::total_issuance());
+        assert_eq!(blyan_runtime::Authorship::author(), Some(Alice.to_account_id()));
+        let transaction = signed(Bob, transfer(Ferdie.to_account_id(), BLY), MILLI);
+        validate(&transaction).unwrap();
+        assert_ok!(Executive::apply_extrinsic(transaction).unwrap());
+        let [rich, poor] = balances();
+        assert_eq!(rich - author, sender - poor - BLY);
+        assert!(rich - author > MILLI);
+        assert_eq!(Balances::total_issuance(), issued);
+    });
+}
+
+#[test]
+fn heartbeats_need_neither_fee_nor_nonce() {
+    in_first_block(|| {
+        let key = register();
+        let before = Balances::free_balance(Ferdie.to_account_id());
+        let transaction = heartbeat(&key, 5);
+        let valid = validate(&transaction).unwrap();
+        assert!(!valid.provides.is_empty() && valid.propagate);
+        let tipped = validate(&signed(Alice, transfer(Bob.to_account_id(), BLY), BLY)).unwrap();
+        assert!(valid.priority >= tipped.priority, "a tip pushes heartbeats out of blocks");
+        assert_ok!(Executive::apply_extrinsic(transaction.clone()).unwrap());
+        assert!(Workers::worker(Ferdie.to_account_id()).unwrap().online);
+        assert_eq!(Balances::free_balance(Ferdie.to_account_id()), before);
+        assert_eq!(System::account_nonce(Ferdie.to_account_id()), 0);
+        // A replay is refused before it can enter a block.
+        assert_eq!(validate(&transaction), Err(InvalidTransaction::Stale.into()));
+        assert!(Executive::apply_extrinsic(transaction).is_err());
+    });
+}
+
+#[test]
+fn heartbeats_by_another_key_are_refused_in_the_pool() {
+    in_first_block(|| {
+        register();
+        let stranger = sr25519::Pair::from_seed(&[6; 32]);
+        assert_eq!(validate(&heartbeat(&stranger, 5)), Err(InvalidTransaction::BadProof.into()));
+    });
+}
+
+#[test]
+fn an_anchor_happens_once() {
+    in_first_block(|| {
+        let key = register();
+        let first = anchor(&key, 0);
+        let (one, two) = (validate(&first).unwrap(), validate(&anchor(&key, 1)).unwrap());
+        assert_eq!(two.requires, one.provides, "the second waits for the first");
+        assert_ok!(Executive::apply_extrinsic(first.clone()).unwrap());
+        assert_eq!(Inference::next_sequence(Ferdie.to_account_id()), 1);
+        assert_eq!(validate(&first), Err(InvalidTransaction::Stale.into()));
+        assert!(Executive::apply_extrinsic(first).is_err());
+    });
+}
+
+#[test]
+fn what_needs_a_signature_is_refused_without_one() {
+    in_first_block(|| {
+        let unsigned = authorised(transfer(Bob.to_account_id(), BLY));
+        assert!(validate(&unsigned).is_err());
+        assert!(Executive::apply_extrinsic(unsigned).is_err());
+        // A heartbeat that its account signs as a transaction is no authorised one.
+        let key = register();
+        let call = heartbeat(&key, 5).function;
+        assert!(Executive::apply_extrinsic(signed(Ferdie, call, 0)).unwrap().is_err());
+    });
+}
+
+#[test]
+fn nobody_but_root_publishes_specs_or_moves_heads() {
+    in_first_block(|| {
+        let (id, active) = blyan_runtime::Meta::active().remove(0);
+        let signed = RuntimeOrigin::signed(Alice.to_account_id());
+        assert!(blyan_runtime::Meta::deprecate(signed, id).is_err());
+        let slots = usize::from(active.spec.dimensions.experts);
+        assert_eq!(Experts::heads_of_layer(id, 0).len(), slots);
+    });
+}

@@ -1,0 +1,188 @@
+//! Starts real nodes and workers for end-to-end tests, each with its own ports, folders and keys.
+
+use anyhow::{Context, Result, ensure};
+use blyan_cli::{
+    dev::worker_url,
+    genesis,
+    process::{Program, sibling},
+};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use tempfile::TempDir;
+use tokio::{process::Command, time::timeout};
+
+/// Longest wait for a program to be ready. Two tests share two cores, and a cold runtime is compiled at start.
+pub const START: Duration = Duration::from_secs(90);
+
+/// Longest run of one `blyan` command.
+pub const COMMAND: Duration = Duration::from_secs(180);
+
+/// A running node.
+#[derive(Debug)]
+pub struct Node {
+    /// The process.
+    pub program: Program,
+    /// WebSocket URL of its RPC.
+    pub rpc: String,
+    /// Its address for other nodes.
+    pub multiaddr: String,
+}
+
+impl Node {
+    /// Starts a node of `chain` with its database in `base`; `args` are added. Ports are chosen by the system, but for
+    /// those in `args`.
+    pub async fn start(chain: &str, base: &Path, args: &[&str]) -> Result<Self> {
+        std::fs::create_dir_all(base)?;
+        let base_path = base.join("node");
+        let base_path = base_path.to_str().context("the folder's name is not UTF-8")?;
+        let mut all = vec!["--chain", chain, "--base-path", base_path, "--no-prometheus", "--no-telemetry"];
+        for (flag, free) in [("--rpc-port", "0"), ("--port", "0")] {
+            if !args.contains(&flag) {
+                all.extend([flag, free]);
+            }
+        }
+        all.extend(args);
+        let mut program = Program::start("blyan-node", &sibling("blyan-node")?, &all, &base.join("node.log")).await?;
+        let (mut identity, mut port) = (None, None);
+        let (identity, port) = program
+            .wait_for(START, |line| {
+                identity = after(line, "Local node identity is: ").or(identity.take());
+                port = after(line, "Running JSON-RPC server: addr=").and_then(port_of).or(port.take());
+                identity.clone().zip(port.clone())
+            })
+            .await?;
+        let p2p = args.iter().skip_while(|arg| **arg != "--port").nth(1).copied().unwrap_or("0");
+        Ok(Self {
+            program,
+            rpc: format!("ws://127.0.0.1:{port}"),
+            multiaddr: format!("/ip4/127.0.0.1/tcp/{p2p}/p2p/{identity}"),
+        })
+    }
+
+    /// A node that makes blocks alone, with the tiny model.
+    pub async fn tiny(base: &Path) -> Result<Self> {
+        Self::start("tiny", base, &["--alice", "--force-authoring"]).await
+    }
+
+    /// Calls an RPC method over HTTP, which the same port serves.
+    pub async fn call(&self, method: &str, params: serde_json::Value) -> Result<serde_json::Value> {
+        let body = serde_json::json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let url = self.rpc.replacen("ws://", "http://", 1);
+        let answer: serde_json::Value = reqwest::Client::new().post(url).json(&body).send().await?.json().await?;
+        match answer.get("error") {
+            Some(error) => anyhow::bail!("{method}: {error}"),
+            None => Ok(answer.get("result").cloned().unwrap_or_default()),
+        }
+    }
+
+    /// Number of the finalized head.
+    pub async fn finalized(&self) -> Result<u64> {
+        let hash = self.call("chain_getFinalizedHead", serde_json::json!([])).await?;
+        let header = self.call("chain_getHeader", serde_json::json!([hash])).await?;
+        let number = header["number"].as_str().context("a header without a number")?;
+        Ok(u64::from_str_radix(number.trim_start_matches("0x"), 16)?)
+    }
+
+    /// Waits until block `number` is finalized.
+    pub async fn wait_finalized(&self, number: u64, limit: Duration) -> Result<()> {
+        tokio::time::timeout(limit, async {
+            while self.finalized().await? < number {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            Ok(())
+        })
+        .await
+        .with_context(|| format!("block {number} was not finalized within {limit:?}"))?
+    }
+}
+
+/// A running worker.
+#[derive(Debug)]
+pub struct Worker {
+    /// The process.
+    pub program: Program,
+    /// Base URL of its API.
+    pub api: String,
+    /// Folder of its block store.
+    pub store: PathBuf,
+}
+
+impl Worker {
+    /// A worker in `base`, with the tiny model in its own store; anchors each receipt at once.
+    pub async fn first(node: &Node, base: &Path) -> Result<Self> {
+        let store = base.join("worker").join("store");
+        put_tiny(&store)?;
+        Self::start(node, &base.join("worker"), "//Bob", &["--anchor-every", "1", "--anchor-interval", "1"]).await
+    }
+
+    /// Starts a worker with all it keeps in `base`, the store among it; `args` are added.
+    pub async fn start(node: &Node, base: &Path, key: &str, args: &[&str]) -> Result<Self> {
+        std::fs::create_dir_all(base)?;
+        let text = base.to_str().context("the folder's name is not UTF-8")?;
+        let mut all = vec!["--rpc", &node.rpc, "--key", key, "--base-path", text];
+        if !args.contains(&"--http-listen") {
+            all.extend(["--http-listen", "127.0.0.1:0"]);
+        }
+        all.extend(args);
+        let binary = sibling("blyan-worker")?;
+        let mut program = Program::start("blyan-worker", &binary, &all, &base.join("worker.log")).await?;
+        let api = program.wait_for(START, worker_url).await?;
+        Ok(Self { program, api, store: base.join("store") })
+    }
+}
+
+/// Puts the tiny model's blocks into the store in `folder`.
+pub fn put_tiny(folder: &Path) -> Result<()> {
+    let store = genesis::open_store(folder)?;
+    genesis::import_tiny(&store)?;
+    Ok(())
+}
+
+/// Runs one of the scripts in `tests/clients` with `program`; scripts/test has installed what they need.
+pub async fn client(program: &str, script: &str, args: &[&str]) -> Result<()> {
+    let folder = std::env::var_os("BLYAN_CLIENTS").map(PathBuf::from);
+    let folder =
+        folder.context("BLYAN_CLIENTS is not set: run the tests by scripts/test, which installs the clients")?;
+    let run = Command::new(program)
+        .arg(folder.join(script))
+        .args(args)
+        .env("PYTHONPATH", folder.join("python"))
+        .kill_on_drop(true)
+        .output();
+    let output = timeout(START, run).await.with_context(|| format!("{script} did not end within {START:?}"))??;
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    ensure!(output.status.success() && out.trim().ends_with("ok"), "{script}: {}\n{out}\n{err}", output.status);
+    Ok(())
+}
+
+/// Runs `blyan` and returns what it printed on standard output; fails with its standard error.
+pub async fn blyan(args: &[&str]) -> Result<String> {
+    let run = Command::new(sibling("blyan")?).args(args).kill_on_drop(true).output();
+    let output =
+        timeout(COMMAND, run).await.with_context(|| format!("blyan {args:?} took longer than {COMMAND:?}"))??;
+    let err = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "blyan {args:?}: {}\n{err}", output.status);
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn after(line: &str, mark: &str) -> Option<String> {
+    let rest = line.split_once(mark)?.1;
+    rest.split([' ', ',']).next().map(str::to_owned)
+}
+
+fn port_of(address: String) -> Option<String> {
+    address.rsplit(':').next().map(str::to_owned)
+}
+
+/// A TCP port that was free a moment ago, for programs that come back and have to have the address they had.
+pub fn free_port() -> String {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    port.expect("loopback has a free port").port().to_string()
+}
+
+/// A folder that is removed at the end of a test.
+pub fn folder() -> TempDir {
+    tempfile::Builder::new().prefix("blyan-e2e-").tempdir().expect("a temporary folder can be made")
+}
