@@ -185,6 +185,7 @@ impl Vector for Zmm {
 
     #[inline(always)]
     fn prefetch(x: &f32) {
-        _mm_prefetch::<_MM_HINT_T0>(core::ptr::from_ref(x).cast());
+        // SAFETY: see the type.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(core::ptr::from_ref(x).cast()) }
     }
 }
