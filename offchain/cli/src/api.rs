@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, anyhow, bail};
 use eventsource_stream::Eventsource;
 use futures::{Stream, StreamExt};
+use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -156,8 +157,17 @@ impl Api {
 
     /// `GET path` as JSON.
     pub async fn get(&self, path: &str) -> Result<serde_json::Value> {
-        let response = self.send(self.http.get(format!("{}{path}", self.base))).await?;
+        let response = accept(&self.base, self.fetch(self.http.get(format!("{}{path}", self.base))).await?).await?;
         response.json().await.with_context(|| format!("{}{path} did not answer with JSON", self.base))
+    }
+
+    /// `GET /health`, also of a worker that is not ready and says so with status 503.
+    pub async fn health(&self) -> Result<serde_json::Value> {
+        let mut response = self.fetch(self.http.get(format!("{}/health", self.base))).await?;
+        if response.status() != StatusCode::SERVICE_UNAVAILABLE {
+            response = accept(&self.base, response).await?;
+        }
+        response.json().await.with_context(|| format!("{}/health did not answer with JSON", self.base))
     }
 
     /// Answers `request`; `on_text` sees each piece of text as it arrives.
@@ -184,7 +194,7 @@ impl Api {
 
     async fn stream(&self, request: &ChatRequest) -> Result<impl Stream<Item = Result<Chunk>> + use<>> {
         let url = format!("{}/v1/chat/completions", self.base);
-        let response = self.send(self.http.post(url).json(request)).await?;
+        let response = accept(&self.base, self.fetch(self.http.post(url).json(request)).await?).await?;
         let events = response.bytes_stream().eventsource();
         Ok(events
             .take_while(|event| {
@@ -200,21 +210,25 @@ impl Api {
             }))
     }
 
-    async fn send(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response> {
-        let response = request.send().await.map_err(|error| {
+    async fn fetch(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response> {
+        request.send().await.map_err(|error| {
             if error.is_connect() {
                 anyhow!("no worker answers at {}; start one with `blyan dev`, or name another with --api", self.base)
             } else {
                 anyhow!(error)
             }
-        })?;
-        let status = response.status();
-        if status.is_success() {
-            return Ok(response);
-        }
-        let body = response.text().await.unwrap_or_default();
-        Err(api_error(&body).unwrap_or_else(|| anyhow!("{} answered {status}", self.base)))
+        })
     }
+}
+
+/// `response` if it is a success, otherwise the error in it.
+async fn accept(base: &str, response: reqwest::Response) -> Result<reqwest::Response> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let body = response.text().await.unwrap_or_default();
+    Err(api_error(&body).unwrap_or_else(|| anyhow!("{base} answered {status}")))
 }
 
 /// The error in a body of OpenAI's shape, if it is one.
@@ -258,5 +272,26 @@ mod tests {
         // Port 9 (discard) on loopback has no listener.
         let error = Api::new("http://127.0.0.1:9", None).unwrap().get("/health").await.unwrap_err();
         assert!(error.to_string().contains("blyan dev"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_is_not_ready_tells_its_health() {
+        use std::io::{Read, Write};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for stream in listener.incoming().take(2) {
+                let mut stream = stream.unwrap();
+                let _ = stream.read(&mut [0; 4096]).unwrap();
+                let body = r#"{"status":"loading","worker":"5F"}"#;
+                let head =
+                    format!("HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: {}", body.len());
+                stream.write_all(format!("{head}\r\ncontent-type: application/json\r\n\r\n{body}").as_bytes()).unwrap();
+            }
+        });
+        let api = Api::new(&base, None).unwrap();
+        assert_eq!(api.health().await.unwrap()["status"], "loading");
+        let error = api.get("/health").await.unwrap_err();
+        assert!(error.to_string().contains("503"), "{error}");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{api::Api, genesis, progress::Steps};
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use blyan_chain::{AccountId, ChainClient, ChainOptions, State, keys};
+use blyan_chain::{AccountId, BlockRef, ChainClient, ChainError, ChainOptions, State, keys};
 use blyan_model::{
     exec::{Engine, EngineConfig, Model, ModelBlocks},
     replay::{Claim, Claimed, replay},
@@ -13,7 +13,7 @@ use blyan_primitives::{
 };
 use blyan_store::Store;
 use blyan_worker::{
-    loader::{Resolved, resolve},
+    loader::{LoaderError, Resolved, resolve_at},
     receipts::bundle::{Anchor, Bundle},
 };
 use clap::{Args, Subcommand};
@@ -167,15 +167,9 @@ async fn verify(args: &VerifyArgs) -> Result<()> {
         args.rpc,
         client.genesis()
     );
-    let anchor = check_anchor(&client.at_finalized().await?, &bundle, receipt).await?;
-    let resolved = resolve(&client, Some(receipt.spec)).await?;
-    ensure!(
-        resolved.weights == receipt.weights,
-        "the receipt is of weights {}, the chain names {} at block {}",
-        receipt.weights,
-        resolved.weights,
-        resolved.at
-    );
+    let finalized = client.at_finalized().await?;
+    let anchored_at = check_anchor(&client, &finalized, &bundle, receipt).await?;
+    let resolved = find_weights(&client, &finalized, anchored_at, receipt).await?;
     let heads_at = resolved.at.number;
 
     steps.begin("loading and verifying the model");
@@ -199,16 +193,13 @@ async fn verify(args: &VerifyArgs) -> Result<()> {
     if args.source.json {
         let report = serde_json::json!({
             "receipt": bundle.id, "valid": true, "positions": bundle.commitments.len(), "spec": receipt.spec,
-            "weights": receipt.weights, "anchor_block": anchor.block_hash, "anchor_block_number": anchor.block_number,
+            "weights": receipt.weights, "anchor_block": anchored_at.hash, "anchor_block_number": anchored_at.number,
             "finalized": true,
         });
         println!("{report}");
     } else {
         println!("receipt {} is valid", bundle.id);
-        println!(
-            "  signed by its worker, and anchored in finalized block {} ({})",
-            anchor.block_number, anchor.block_hash
-        );
+        println!("  signed by its worker, and anchored in finalized block {anchored_at}");
         println!("  weights are those of the chain at block {heads_at}, every tile verified");
         println!("  {} positions replayed, every bit the same", bundle.commitments.len());
     }
@@ -245,9 +236,9 @@ fn check_contents(bundle: &Bundle, receipt: &Receipt) -> Result<()> {
     Ok(())
 }
 
-/// That a finalized anchor of the receipt's worker contains it.
-async fn check_anchor(state: &State, bundle: &Bundle, receipt: &Receipt) -> Result<Anchor> {
-    let Some(claimed) = bundle.anchor.clone() else {
+/// That an anchor of the receipt's worker contains it, in the finalized `state`; the block in which that was anchored.
+async fn check_anchor(client: &ChainClient, state: &State, bundle: &Bundle, receipt: &Receipt) -> Result<BlockRef> {
+    let Some(claimed) = &bundle.anchor else {
         bail!("receipt {} is not anchored yet; its worker does so within seconds, try again", bundle.id);
     };
     let worker: AccountId = claimed.worker.parse().map_err(|_| anyhow!("{} is no account", claimed.worker))?;
@@ -265,7 +256,34 @@ async fn check_anchor(state: &State, bundle: &Bundle, receipt: &Receipt) -> Resu
     let proof = claimed.proof.iter().map(digest).collect::<Result<Vec<_>>>()?;
     verify_in_batch(anchor.root, anchor.count, claimed.index, bundle.id, &proof)
         .map_err(|error| anyhow!("anchor {} of {worker} does not contain the receipt: {error}", claimed.sequence))?;
-    Ok(claimed)
+    // What the bundle says about the block is only a worker's word.
+    let block = client.finalized_block(anchor.anchored_at).await?;
+    block.with_context(|| format!("{} does not know block {}", client.url(), anchor.anchored_at))
+}
+
+/// The specification and experts with which the receipt was made: those of today, or those of when it was anchored.
+async fn find_weights(client: &ChainClient, now: &State, then: BlockRef, receipt: &Receipt) -> Result<Resolved> {
+    if let Ok(resolved) = resolve_at(now, Some(receipt.spec)).await
+        && resolved.weights == receipt.weights
+    {
+        return Ok(resolved);
+    }
+    let read = async { Ok(resolve_at(&client.at(then).await?, Some(receipt.spec)).await?) };
+    let resolved = read.await.map_err(|error: LoaderError| match error {
+        LoaderError::Chain(ChainError::StatePruned { .. }) => anyhow!(
+            "the model has changed since block {then}, whose state {} has dropped; ask a node that was started with \
+             --state-pruning archive",
+            client.url()
+        ),
+        error => anyhow!(error),
+    })?;
+    ensure!(
+        resolved.weights == receipt.weights,
+        "the receipt is of weights {}, the chain names {} at block {then}",
+        receipt.weights,
+        resolved.weights
+    );
+    Ok(resolved)
 }
 
 /// The model of `resolved`, from blocks of `store` whose every tile is verified.

@@ -36,7 +36,7 @@ pub async fn run(command: WorkerCommand) -> Result<()> {
 }
 
 async fn status(args: &StatusArgs) -> Result<()> {
-    let health = Api::new(&args.api, None)?.get("/health").await;
+    let health = Api::new(&args.api, None)?.health().await;
     let account = match (&args.account, &health) {
         (Some(account), _) => account.clone(),
         (None, Ok(health)) => {

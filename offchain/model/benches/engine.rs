@@ -1,6 +1,8 @@
 //! The engine's steps on a model that fits the cache, and sampling over a real vocabulary: what is not memory bandwidth.
 //! `examples/bench.rs` measures a real model.
 
+#![allow(missing_docs)]
+
 use blyan_model::{
     exec::{Engine, EngineConfig, Model, ModelBlocks},
     sampler::Sampler,

@@ -9,7 +9,7 @@ use crate::{
     scheduler::{self, Completion, Limits},
     served::Served,
 };
-use blyan_chain::{BlockRef, ChainClient, ChainError, SpecStatus};
+use blyan_chain::{BlockRef, ChainClient, ChainError, SpecStatus, State};
 use blyan_model::{
     chat::{ChatError, TextProcessor},
     exec::{Engine, EngineConfig, EngineError, LoadError, Model, ModelBlocks},
@@ -64,10 +64,10 @@ pub enum LoaderError {
     Cut(String),
 }
 
-/// A specification with the block in each slot, as finalized.
+/// A specification with the block in each slot, as a block of the chain has them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved {
-    /// The finalized block that says so.
+    /// The block that says so.
     pub at: BlockRef,
     /// The specification's name.
     pub id: SpecId,
@@ -94,7 +94,11 @@ impl Resolved {
 
 /// What the finalized chain says is to be served: `wanted`, or the default among the active specs.
 pub async fn resolve(chain: &ChainClient, wanted: Option<SpecId>) -> Result<Resolved, LoaderError> {
-    let state = chain.at_finalized().await?;
+    resolve_at(&chain.at_finalized().await?, wanted).await
+}
+
+/// What `state` says is to be served: `wanted`, or the default among the active specs.
+pub async fn resolve_at(state: &State, wanted: Option<SpecId>) -> Result<Resolved, LoaderError> {
     let record = match wanted {
         Some(id) => state
             .spec(id)

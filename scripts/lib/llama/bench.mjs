@@ -1,4 +1,6 @@
 // Speed of llama.cpp on one GGUF file, for comparison: `node bench.mjs FILE THREADS…` prints one JSON line a thread count.
+import { statSync } from "node:fs";
+import { basename } from "node:path";
 import { getLlama, LlamaLogLevel } from "node-llama-cpp";
 
 const PROMPT = 512;
@@ -8,6 +10,7 @@ const RUNS = 3;
 const [file, ...threads] = process.argv.slice(2);
 const llama = await getLlama({ gpu: false, build: "never", logLevel: LlamaLogLevel.error });
 const model = await llama.loadModel({ modelPath: file, gpuLayers: 0 });
+const bytes = statSync(file).size;
 const rate = (tokens, since) => (tokens * 1000) / (performance.now() - since);
 
 for (const count of threads.map(Number)) {
@@ -29,9 +32,12 @@ for (const count of threads.map(Number)) {
     best.decode = Math.max(best.decode, rate(made, start));
   }
   console.log(JSON.stringify({
+    weights: basename(file, ".gguf"),
     threads: count,
     prefill_tokens_per_second: best.prefill,
     decode_tokens_per_second: best.decode,
+    // Every tensor is read once a token; the file has a little more than those, its vocabulary.
+    weight_gb_per_second: (best.decode * bytes) / 1e9,
   }));
   await context.dispose();
 }
