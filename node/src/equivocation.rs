@@ -150,7 +150,7 @@ impl Sightings {
     /// Notes a header. Returns the other header of the same author in the same slot when there is one, once.
     fn see(&mut self, slot: Slot, author: AuthorityIndex, header: &Header) -> Option<Header> {
         let latest = self.0.last_key_value().map_or(slot, |((latest, _), _)| slot.max(*latest));
-        let oldest = Slot::from(latest.saturating_sub(WATCHED_SLOTS));
+        let oldest = latest.saturating_sub(WATCHED_SLOTS);
         self.0 = self.0.split_off(&(oldest, 0));
         if slot < oldest {
             return None;

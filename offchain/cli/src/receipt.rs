@@ -268,8 +268,8 @@ async fn find_weights(client: &ChainClient, now: &State, then: BlockRef, receipt
     {
         return Ok(resolved);
     }
-    let read = async { Ok(resolve_at(&client.at(then).await?, Some(receipt.spec)).await?) };
-    let resolved = read.await.map_err(|error: LoaderError| match error {
+    let read = async { resolve_at(&client.at(then).await?, Some(receipt.spec)).await };
+    let resolved = read.await.map_err(|error| match error {
         LoaderError::Chain(ChainError::StatePruned { .. }) => anyhow!(
             "the model has changed since block {then}, whose state {} has dropped; ask a node that was started with \
              --state-pruning archive",

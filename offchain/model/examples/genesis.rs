@@ -32,10 +32,10 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         let options = ImportOptions::new(Name::new("smollm2-135m-moe").ok_or("bad name")?);
         let started = Instant::now();
         let mut store = |block: blyan_tensorblock::UnwrittenBlock<'static>| {
-            Ok(match &folder {
-                Some(folder) => block.write_file(&folder.join(block.hash().to_string()))?,
-                None => (),
-            })
+            if let Some(folder) = &folder {
+                block.write_file(&folder.join(block.hash().to_string()))?;
+            }
+            Ok(())
         };
         let genesis = import_gguf(source.as_ref(), &options, &mut store, &mut |_| ())?;
         eprintln!("imported in {:.2} s", started.elapsed().as_secs_f64());

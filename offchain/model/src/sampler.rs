@@ -133,7 +133,7 @@ impl Sampler {
 
 /// `floor(u · total / 2^64)`.
 fn scale(u: u64, total: u64) -> u64 {
-    (u128::from(u) * u128::from(total) >> 64) as u64
+    ((u128::from(u) * u128::from(total)) >> 64) as u64
 }
 
 /// A place in the order of tokens.

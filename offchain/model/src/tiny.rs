@@ -148,6 +148,6 @@ impl Source for TinySource {
             added: SPECIALS.map(|(id, text)| (id, (text.to_owned(), true))).into(),
         };
         let generation = Generation { bos: Some(BOS), eos: Some(EOS), stop: vec![EOS], add_bos: true };
-        Ok(TextAssets { tokenizer: bpe.to_json()?, chat_template: Some(TEMPLATE.to_owned()), generation })
+        Ok(TextAssets { tokenizer: bpe.into_json()?, chat_template: Some(TEMPLATE.to_owned()), generation })
     }
 }

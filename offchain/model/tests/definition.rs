@@ -94,7 +94,7 @@ fn execute(model: &ModelBlocks, tokens: &[u32]) -> Vec<(Vec<u8>, Vec<f32>)> {
     for (position, token) in tokens.iter().enumerate() {
         let mut x = embed.embedding(*token);
         let mut hidden = Vec::new();
-        for layer in 0..usize::from(d.layers) {
+        for (layer, cache) in cache.iter_mut().enumerate() {
             let name = |part: &str| format!("{layer}.{part}");
             if layer > 0 && layer.is_multiple_of(d.checkpoint_every.into()) {
                 hidden.extend(x.iter().flat_map(|x| x.to_le_bytes()));
@@ -111,19 +111,19 @@ fn execute(model: &ModelBlocks, tokens: &[u32]) -> Vec<(Vec<u8>, Vec<f32>)> {
                     rotate(head, position, d.rope_theta.get());
                 }
             }
-            cache[layer].push((k, v));
+            cache.push((k, v));
             let mut attended = Vec::new();
             for (h, q) in q.chunks(head_dim).enumerate() {
                 let from = h * usize::from(d.kv_heads) / usize::from(d.heads) * head_dim;
                 let part = |x: &[f32]| x[from..from + head_dim].to_vec();
                 let scale = 1.0 / (head_dim as f32).sqrt();
                 let score = |k: &[f32]| sum16(q.iter().zip(part(k)).map(|(q, k)| q * k)) * scale;
-                let s: Vec<f32> = cache[layer].iter().map(|(k, _)| score(k)).collect();
+                let s: Vec<f32> = cache.iter().map(|(k, _)| score(k)).collect();
                 let most = s.iter().copied().fold(f32::NEG_INFINITY, f32::max);
                 let t: Vec<f32> = s.iter().map(|s| math::exp(s - most)).collect();
                 for i in 0..head_dim {
                     let mut sum = 0.0;
-                    for (t, (_, v)) in t.iter().zip(&cache[layer]) {
+                    for (t, (_, v)) in t.iter().zip(cache.iter()) {
                         sum += t * part(v)[i];
                     }
                     attended.push(sum / sum16(t.iter().copied()));

@@ -104,21 +104,21 @@ fn scaled(tensor: &'static str, factor: f32) -> Engine {
 
 #[test]
 fn weights_that_overflow_end_the_session_by_name() {
-    for (tensor, layer, what) in [
-        ("1.v.scale", 1, "expert input"),
-        ("1.q.scale", 1, "attention output"),
-        ("up.scale", 0, "expert"),
-        ("2.router", 2, "router scores"),
-        ("head.scale", 3, "logits"),
+    for (tensor, factor, layer, what) in [
+        ("1.v.scale", 1e36, 1, "expert input"),
+        ("1.q_norm", 1e38, 1, "attention output"),
+        ("up.scale", 3e38, 0, "expert"),
+        ("2.router", 1e38, 2, "router scores"),
+        ("head.scale", 3e38, 3, "logits"),
     ] {
-        let engine = scaled(tensor, 1e36);
+        let engine = scaled(tensor, factor);
         let mut session = engine.session(&[1, 2, 3], Sampling::GREEDY, 4).unwrap();
         // Logits are not looked at before the last token of the prompt.
         let error = match engine.prefill(&mut session, 10) {
             Err(error) => error,
             Ok(progress) => {
                 assert!(progress.is_done());
-                engine.decode(&mut [&mut session]).remove(0).unwrap_err()
+                engine.decode(&mut [&mut session]).remove(0).expect_err(tensor)
             },
         };
         let position = if what == "logits" { 2 } else { 0 };

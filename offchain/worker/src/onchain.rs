@@ -68,6 +68,9 @@ pub enum OnchainError {
     Cut(String),
 }
 
+/// When a channel was looked up, and what was found.
+type LookedUp = (Instant, Option<ChannelView>);
+
 /// The worker's hand on the chain.
 #[derive(Clone, Debug)]
 pub struct Onchain {
@@ -76,7 +79,7 @@ pub struct Onchain {
     key: Key,
     account: AccountId,
     metrics: Arc<Metrics>,
-    looked_up: Arc<Mutex<HashMap<ChannelId, (Instant, Option<ChannelView>)>>>,
+    looked_up: Arc<Mutex<HashMap<ChannelId, LookedUp>>>,
 }
 
 impl Onchain {

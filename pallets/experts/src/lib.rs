@@ -42,6 +42,7 @@ pub use pallet::*;
 pub use types::{BlockEntry, Deposit, Head};
 pub use weights::WeightInfo;
 
+#[allow(clippy::expect_used, reason = "FRAME's macros write it into what they generate")]
 #[frame_support::pallet]
 pub mod pallet {
     use super::*;

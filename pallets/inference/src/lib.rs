@@ -55,6 +55,7 @@ pub use pallet::*;
 pub use types::{Anchor, Channel, Served};
 pub use weights::WeightInfo;
 
+#[allow(clippy::expect_used, reason = "FRAME's macros write it into what they generate")]
 #[frame_support::pallet]
 pub mod pallet {
     use super::*;

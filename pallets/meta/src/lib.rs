@@ -46,6 +46,8 @@ pub use pallet::*;
 pub use types::{SpecRecord, Status};
 pub use weights::WeightInfo;
 
+#[allow(clippy::large_enum_variant, reason = "a spec comes in a call, and there is one call at a time")]
+#[allow(clippy::expect_used, reason = "FRAME's macros write it into what they generate")]
 #[frame_support::pallet]
 pub mod pallet {
     use super::*;

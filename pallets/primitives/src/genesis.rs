@@ -148,7 +148,7 @@ mod tests {
         assert_eq!(expert(|e| e.shape = [64, 128, 0, 0]), GenesisError::Block(EXPERT));
         assert_eq!(expert(|e| e.form = Form::Master), GenesisError::Block(EXPERT));
         assert_eq!(expert(|e| e.payload = PayloadType::Eeb), GenesisError::Block(EXPERT));
-        assert_eq!(refused(|m| drop(m.blocks.remove(&EXPERT))), GenesisError::Block(EXPERT));
+        assert_eq!(refused(|m| _ = m.blocks.remove(&EXPERT)), GenesisError::Block(EXPERT));
     }
 
     #[test]

@@ -45,6 +45,7 @@ pub use pallet::*;
 pub use types::{Bond, HardwareBinding, Unbonding, WorkerRecord, WorkerStatus};
 pub use weights::WeightInfo;
 
+#[allow(clippy::expect_used, reason = "FRAME's macros write it into what they generate")]
 #[frame_support::pallet]
 pub mod pallet {
     use super::*;

@@ -51,7 +51,12 @@ pub struct Unbonding<Balance, BlockNumber> {
 )]
 #[codec(mel_bound(Balance: MaxEncodedLen, BlockNumber: MaxEncodedLen))]
 #[scale_info(skip_type_params(Max))]
-pub struct Bond<Balance: Clone + core::fmt::Debug + Eq, BlockNumber: Clone + core::fmt::Debug + Eq, Max: Get<u32>> {
+pub struct Bond<Balance, BlockNumber, Max>
+where
+    Balance: Clone + core::fmt::Debug + Eq,
+    BlockNumber: Clone + core::fmt::Debug + Eq,
+    Max: Get<u32>,
+{
     /// What counts as bonded.
     pub active: Balance,
     /// What is on its way back.

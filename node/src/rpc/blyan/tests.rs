@@ -147,7 +147,7 @@ sp_api::mock_impl_runtime_apis! {
         }
 
         fn block(hash: ContentHash) -> Option<BlockEntry> {
-            (hash == ContentHash([9; 32])).then(|| BlockEntry {
+            (hash == ContentHash([9; 32])).then_some(BlockEntry {
                 record: BlockRecord {
                     payload: PayloadType::TensorBlock,
                     kind: BlockKind::Expert,

@@ -152,6 +152,9 @@ impl Panel<'_> {
     }
 }
 
+/// See [`super::attention::attend`].
+type Attend = unsafe fn(&[f32], &HeadCache<'_>, usize, f32, &mut [f32], &mut [f32]);
+
 /// The kernels of a path. Each may only be called on a machine that has the path's instructions.
 pub(super) struct Kernels {
     pub(super) dots: unsafe fn(&Panel<'_>, &mut [f32]),
@@ -160,7 +163,7 @@ pub(super) struct Kernels {
     pub(super) rotate: unsafe fn(&mut [f32], &[f32], &[f32]),
     pub(super) swiglu: unsafe fn(&mut [f32], &[f32]),
     pub(super) dot: unsafe fn(&[f32], &[f32]) -> f32,
-    pub(super) attend: unsafe fn(&[f32], &HeadCache<'_>, usize, f32, &mut [f32], &mut [f32]),
+    pub(super) attend: Attend,
 }
 
 /// A code path that this machine can execute.

@@ -245,7 +245,7 @@ impl Executor<'_> {
         let d = model.dimensions();
         let (hidden, top_k, eps) = (d.hidden as usize, usize::from(d.top_k), d.rms_eps.get());
         let every = usize::from(d.checkpoint_every);
-        let checkpoint = (index > 0 && index % every == 0).then(|| (index / every - 1) * 4 * hidden);
+        let checkpoint = (index > 0 && index.is_multiple_of(every)).then(|| (index / every - 1) * 4 * hidden);
         let work = &mut *self.work;
         let parts = (
             Chunks::new(&mut work.x[..count * hidden], hidden),

@@ -100,10 +100,7 @@ pub(super) fn records<'a, const N: usize, const RECORD: usize>(
 
 /// Record `b` of each row.
 #[inline(always)]
-pub(super) fn at<'a, const N: usize, const RECORD: usize>(
-    records: [&'a [[u32; RECORD]]; N],
-    b: usize,
-) -> [&'a [u32; RECORD]; N] {
+pub(super) fn at<const N: usize, const RECORD: usize>(records: [&[[u32; RECORD]]; N], b: usize) -> [&[u32; RECORD]; N] {
     let mut record: [&[u32; RECORD]; N] = [&[0; RECORD]; N];
     for n in 0..N {
         record[n] = &records[n][b];

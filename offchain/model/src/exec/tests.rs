@@ -49,7 +49,7 @@ fn dot_by_definition(x: &[f32], block: usize, weights: &[i8], scale: f32) -> f32
     let mut sum = 0i128;
     for (i, (q, w)) in q.iter().zip(weights).enumerate() {
         if *q != 0 {
-            sum += i128::from(*q) * i128::from(*w) << (exponents[i / block] - least);
+            sum += (i128::from(*q) * i128::from(*w)) << (exponents[i / block] - least);
         }
     }
     sum as f32 * 2f64.powi(least) as f32 * scale

@@ -210,8 +210,7 @@ impl TensorInfo {
 
     /// Rows: the product of all dimensions but the innermost.
     pub fn rows(&self) -> usize {
-        let row_bytes = self.row_bytes();
-        if row_bytes == 0 { 0 } else { self.range.len() / row_bytes }
+        self.range.len().checked_div(self.row_bytes()).unwrap_or(0)
     }
 
     /// Bytes of a row.

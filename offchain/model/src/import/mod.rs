@@ -24,8 +24,9 @@ use blyan_primitives::{
 use blyan_tensorblock::{BlockError, UnwrittenBlock, quant::QuantError};
 use std::path::Path;
 
-/// Elements of an activation that share a power-of-two scale, where nobody chose otherwise.
-pub const DEFAULT_ACTIVATION_BLOCK: u16 = 32;
+/// Elements of an activation that share a power-of-two scale, where nobody chose otherwise. On the genesis model and 30,511
+/// tokens of the Brown corpus 16 raises the loss by 0.12 % over f32, 32 by 0.26 %, at the same speed.
+pub const DEFAULT_ACTIVATION_BLOCK: u16 = 16;
 
 /// What is chosen at import; the rest is read from the source.
 #[derive(Clone, Debug)]

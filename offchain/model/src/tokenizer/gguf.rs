@@ -46,7 +46,7 @@ pub(crate) fn from_gguf<B: AsRef<[u8]>>(file: &Gguf<B>) -> Result<(Vec<u8>, Gene
         .ok_or_else(|| TokenizerError::Unsupported { what: "pre-tokeniser", found: name.to_owned() })?;
     let bpe = read_bpe(file, pre)?;
     let generation = read_generation(file, &bpe)?;
-    Ok((bpe.to_json()?, generation))
+    Ok((bpe.into_json()?, generation))
 }
 
 fn read_bpe<B: AsRef<[u8]>>(file: &Gguf<B>, pre: PreTokeniser) -> Result<ByteLevelBpe, TokenizerError> {

@@ -70,7 +70,7 @@ pub(crate) struct ByteLevelBpe {
 
 impl ByteLevelBpe {
     /// The `tokenizer.json`. Its bytes follow from the parts alone: maps are written in sorted order.
-    pub(crate) fn to_json(self) -> Result<Vec<u8>, TokenizerError> {
+    pub(crate) fn into_json(self) -> Result<Vec<u8>, TokenizerError> {
         let added_tokens = self.added.into_iter().map(|(id, (content, special))| AddedToken {
             id,
             content,

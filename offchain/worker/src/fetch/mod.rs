@@ -158,7 +158,7 @@ impl Fetcher {
         if let Some(ingest) = self.blocking(move |store| store.resume(&hash)).await?? {
             return Ok(Unfinished::new(ingest));
         }
-        let outline = self.from_peers(hash, |peer| async move { outline(&peer, hash).await }).await?;
+        let outline = self.ask_peers(hash, |peer| async move { outline(&peer, hash).await }).await?;
         let ingest = self.blocking(move |store| store.begin(outline)).await??;
         Ok(Unfinished::new(ingest))
     }
@@ -185,7 +185,7 @@ impl Fetcher {
         let (start, end) = (offset + range.start, offset + range.end);
         let outline = Arc::new(outline);
         let verified = self
-            .from_peers(hash, |peer| {
+            .ask_peers(hash, |peer| {
                 let outline = outline.clone();
                 async move {
                     let bytes = peer.range(&hash, start..end).await?;
@@ -204,7 +204,7 @@ impl Fetcher {
     }
 
     /// Asks peers, the best first, until one answers well.
-    async fn from_peers<T, F: Future<Output = Result<T, PeerError>>>(
+    async fn ask_peers<T, F: Future<Output = Result<T, PeerError>>>(
         &self,
         hash: ContentHash,
         ask: impl Fn(Peer) -> F,

@@ -33,7 +33,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn total() -> u128 {
-    [payer_account(), gateway()].iter().map(|who| Balances::total_balance(who)).sum()
+    [payer_account(), gateway()].iter().map(Balances::total_balance).sum()
 }
 
 proptest! {

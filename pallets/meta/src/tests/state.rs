@@ -74,6 +74,6 @@ fn statuses_that_do_not_add_up_are_seen() {
 
 #[test]
 fn blocks_that_do_not_add_up_are_seen() {
-    assert_eq!(seen(|| Registered::mutate(|blocks| drop(blocks.remove(&TRUNK)))), "a spec's block is not registered");
+    assert_eq!(seen(|| Registered::mutate(|blocks| _ = blocks.remove(&TRUNK))), "a spec's block is not registered");
     assert_eq!(seen(|| Blocks::register(TRUNK, record(BlockKind::Router, &[64]))), "a spec's block is of another kind");
 }

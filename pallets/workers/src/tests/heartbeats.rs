@@ -147,10 +147,10 @@ fn a_stranger_has_no_heartbeat() {
 fn a_heartbeat_with_another_key_or_for_another_chain_is_refused() {
     run(|| {
         registered();
-        let bad_proof = Err(InvalidTransaction::BadProof.into());
-        assert_eq!(submit(call(2, present(1))), bad_proof);
-        assert_eq!(submit(heartbeat_call(1, present(1), [1; 32])), bad_proof);
-        assert_eq!(include(heartbeat_call(1, present(1), [1; 32])).unwrap_err(), bad_proof.unwrap_err());
+        let bad_proof = InvalidTransaction::BadProof.into();
+        assert_eq!(submit(call(2, present(1))), Err(bad_proof));
+        assert_eq!(submit(heartbeat_call(1, present(1), [1; 32])), Err(bad_proof));
+        assert_eq!(include(heartbeat_call(1, present(1), [1; 32])).unwrap_err(), bad_proof);
 
         let tampered = RuntimeCall::Workers(Call::heartbeat {
             heartbeat: heartbeat(1, 2, 28),

@@ -87,7 +87,7 @@ fn no_two_workers_share_a_key() {
         assert_ok!(register(1));
         let same_key = WorkerInfo { key: key(1).public().0, ..info(2) };
         let signature = key(1).sign(&same_key.signing_hash(&genesis(), &account(2)));
-        assert_noop!(Workers::register(signed(2), same_key.clone(), signature.clone()), Error::<Test>::KeyTaken);
+        assert_noop!(Workers::register(signed(2), same_key.clone(), signature), Error::<Test>::KeyTaken);
         assert_ok!(register(2));
         assert_noop!(Workers::update(signed(2), same_key, signature), Error::<Test>::KeyTaken);
     });
