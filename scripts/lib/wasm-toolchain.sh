@@ -9,12 +9,14 @@ rust_has_wasm_target() {
 
 # A folder shaped like a toolchain: the distribution's cargo and rustc, and a sysroot in which `core` and `alloc` were
 # compiled once for the wasm target, because Debian ships their sources but no build of them for it.
-build_wasm_toolchain() {
+build_wasm_toolchain() (
 	local dir=$1 tmp tree host=x86_64-unknown-linux-gnu
 	local rustc=/usr/bin/rustc cargo=/usr/bin/cargo
 	[ -x "$rustc" ] && [ -x "$cargo" ] || return 1
 	case $(uname -m) in aarch64) host=aarch64-unknown-linux-gnu ;; esac
 	tmp=$(mktemp -d "$BLYAN_CACHE/wasm-toolchain.XXXXXX")
+	# A subshell: however it ends, what is not finished is removed.
+	trap 'rm -rf "$tmp"' EXIT
 	mkdir -p "$tmp/bin" "$tmp/lib/rustlib/$WASM_TARGET/lib"
 	ln -s "$cargo" "$tmp/bin/cargo"
 	for tree in src "$host" etc; do ln -s "/usr/lib/rustlib/$tree" "$tmp/lib/rustlib/$tree"; done
@@ -41,7 +43,7 @@ build_wasm_toolchain() {
 	# The wrapper names its own folder, so it is written again for the final place.
 	wasm_rustc_wrapper "$dir" "$rustc" >"$tmp/bin/rustc"
 	mv "$tmp" "$dir"
-}
+)
 
 wasm_rustc_wrapper() {
 	printf '#!/bin/sh\nPATH="%s/bin:$PATH" exec %s --sysroot "%s" "$@"\n' "$1" "$2" "$1"

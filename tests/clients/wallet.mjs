@@ -1,7 +1,7 @@
 // What a wallet does, with @polkadot/api alone: `node wallet.mjs WS_URL`. Exits non-zero when anything is not as it should be.
 import { strict as assert } from "node:assert";
 import { ApiPromise, Keyring, WsProvider } from "@polkadot/api";
-import { stringToU8a, u8aConcat } from "@polkadot/util";
+import { stringToU8a, u8aConcat, u8aToHex } from "@polkadot/util";
 import { blake2AsU8a } from "@polkadot/util-crypto";
 
 const BLY = 10n ** 18n;
@@ -48,25 +48,32 @@ assert.equal((await api.query.system.account(worker.address)).data.free.toBigInt
 // Registering a worker: its key signs the registration, bound to chain and account.
 const domain = new Uint8Array(32);
 domain.set(stringToU8a("blyan/registration/1"));
-const info = api.createType(api.tx.workers.register.meta.args[0].type.toString(), {
-  key: worker.publicKey,
-  peerId: u8aConcat([0x00, 0x24, 0x08, 0x01, 0x12, 0x20], worker.publicKey),
-  addresses: ["https://worker.example"],
-  region: stringToU8a("DE\0\0\0\0"),
-  hardware: { vramMib: 24_576, tflops: 80, pcieGbps: 25, ramMib: 65_536, cpuThreads: 16 },
-  hardwareId: blake2AsU8a("a machine of the wallet test"),
-  roles: 1,
-});
-const account = api.createType("AccountId", worker.address);
-const message = blake2AsU8a(u8aConcat(domain, api.genesisHash.toU8a(), account.toU8a(), info.toU8a()));
-const registered = await submit(api.tx.workers.register(info, worker.sign(message)), worker);
+const register = (who) => {
+  const info = api.createType(api.tx.workers.register.meta.args[0].type.toString(), {
+    key: who.publicKey,
+    // As hex: of a byte array the codec would take the first byte for a length.
+    peerId: u8aToHex(u8aConcat([0x00, 0x24, 0x08, 0x01, 0x12, 0x20], who.publicKey)),
+    addresses: ["https://worker.example"],
+    region: stringToU8a("DE\0\0\0\0"),
+    hardware: { vramMib: 24_576, tflops: 80, pcieGbps: 25, ramMib: 65_536, cpuThreads: 16 },
+    hardwareId: blake2AsU8a("a machine of the wallet test"),
+    roles: 1,
+  });
+  const account = api.createType("AccountId", who.address);
+  const message = blake2AsU8a(u8aConcat(domain, api.genesisHash.toU8a(), account.toU8a(), info.toU8a()));
+  return submit(api.tx.workers.register(info, who.sign(message)), who);
+};
+const registered = await register(worker);
 const event = has(registered, "workers", "Registered");
 assert.ok(event, "no Registered event");
 assert.equal(event.data.tier.toString(), "7");
 assert.ok((await api.query.workers.workers(worker.address)).isSome);
 
-// A second worker on the same machine is refused, by name.
-await assert.rejects(submit(api.tx.workers.register(info, worker.sign(message)), worker), /workers\.AlreadyRegistered/);
+// A worker is registered once, and a second one on the same machine is refused; each by name.
+await assert.rejects(register(worker), /workers\.AlreadyRegistered/);
+const second = keyring.addFromUri("//Wallet/second");
+await submit(api.tx.balances.transferKeepAlive(second.address, 1_000n * BLY), alice);
+await assert.rejects(register(second), /workers\.HardwareTaken/);
 
 await api.disconnect();
 console.log("ok");

@@ -1,12 +1,15 @@
 //! Starts real nodes and workers for end-to-end tests, each with its own ports, folders and keys.
 
 use anyhow::{Context, Result, ensure};
+use blyan_chain::{ChainClient, ChainOptions, Key, Served};
 use blyan_cli::{
+    api::Api,
     dev::worker_url,
     genesis,
     process::{Program, sibling},
 };
 use std::{
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -85,6 +88,26 @@ impl Node {
         Ok(u64::from_str_radix(number.trim_start_matches("0x"), 16)?)
     }
 
+    /// What the worker with `key` has anchored, in finalized blocks.
+    pub async fn served(&self, key: &str) -> Result<Served> {
+        let client = ChainClient::connect(&self.rpc, ChainOptions::default()).await?;
+        Ok(client.at_finalized().await?.served(&Key::from_uri(key)?.account()).await?)
+    }
+
+    /// Waits until the worker with `key` is registered and has sent its first heartbeat: until then it anchors nothing.
+    pub async fn wait_online(&self, key: &str) -> Result<()> {
+        let client = ChainClient::connect(&self.rpc, ChainOptions::default()).await?;
+        let account = Key::from_uri(key)?.account();
+        timeout(START, async {
+            while !client.at_finalized().await?.worker(&account).await?.is_some_and(|worker| worker.online) {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            Ok(())
+        })
+        .await
+        .with_context(|| format!("the worker {key} was not online within {START:?}"))?
+    }
+
     /// Waits until block `number` is finalized.
     pub async fn wait_finalized(&self, number: u64, limit: Duration) -> Result<()> {
         tokio::time::timeout(limit, async {
@@ -131,6 +154,42 @@ impl Worker {
         let api = program.wait_for(START, worker_url).await?;
         Ok(Self { program, api, store: base.join("store") })
     }
+
+    /// Its API.
+    pub fn api(&self) -> Result<Api> {
+        Api::new(&self.api, None)
+    }
+
+    /// Waits until its log has a line with `text`.
+    pub async fn wait_logged(&self, text: &str) -> Result<()> {
+        let log = self.program.log();
+        timeout(START, async {
+            while !tokio::fs::read_to_string(log).await?.contains(text) {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Ok(())
+        })
+        .await
+        .with_context(|| format!("{} has no {text:?} after {START:?}", log.display()))?
+    }
+}
+
+/// Flips a bit of an expert's block in the store in `folder`, whether or not a worker computes on it. Returns its hash.
+pub fn damage_an_expert(folder: &Path) -> Result<String> {
+    let store = genesis::open_store(folder)?;
+    for listed in store.list()? {
+        let block = store.get(&listed.hash)?;
+        if block.header().kind.to_string() != "expert" {
+            continue;
+        }
+        let file = std::fs::File::options().read(true).write(true).open(block.path().context("it is in no file")?)?;
+        let (mut byte, at) = ([0], block.file_len() - 100);
+        file.read_exact_at(&mut byte, at)?;
+        file.write_all_at(&[byte[0] ^ 1], at)?;
+        file.sync_all()?;
+        return Ok(listed.hash.to_string());
+    }
+    anyhow::bail!("{} has no expert", folder.display())
 }
 
 /// Puts the tiny model's blocks into the store in `folder`.

@@ -45,7 +45,7 @@ pub(crate) trait BlyanRpc {
     #[method(name = "spec", blocking)]
     fn spec(&self, id: SpecId, at: Option<Hash>) -> Result<Option<Spec>, Error>;
 
-    /// The blocks in the slots of a specification, or of its lineage: of one layer, or of as many as fit the answer.
+    /// The blocks in the slots of a specification: of one layer, or of as many as fit the answer.
     #[method(name = "slotHeads", blocking)]
     fn slot_heads(&self, spec: SpecId, layer: Option<u16>, at: Option<Hash>) -> Result<SlotHeads, Error>;
 
@@ -141,7 +141,7 @@ where
         let mut answer = SlotHeads { lineage, layers: Vec::new(), next_layer: None };
         let mut count = 0;
         for layer in range {
-            let heads = self.ask(at, |api| api.layer_heads(at, lineage, layer))?;
+            let heads = self.ask(at, |api| api.layer_heads(at, spec, layer))?;
             if heads.is_empty() {
                 return Err(Error::UnknownLayer { spec, layer, layers });
             }
@@ -159,8 +159,9 @@ where
 
     fn block(&self, hash: ContentHash, at: Option<Hash>) -> Result<Option<WeightBlock>, Error> {
         let at = self.at(at)?;
-        let entry = self.ask(at, |api| api.block(at, hash))?;
-        Ok(entry.map(|entry| (hash, entry).into()))
+        let Some(entry) = self.ask(at, |api| api.block(at, hash))? else { return Ok(None) };
+        let registrations = self.ask(at, |api| api.registrations(at, hash))?;
+        Ok(Some((hash, entry, registrations).into()))
     }
 
     fn worker(&self, account: AccountParam, at: Option<Hash>) -> Result<Option<Worker>, Error> {

@@ -26,8 +26,8 @@ pub(crate) enum Error {
     /// No spec has this id.
     #[error("no specification is called {0}: blyan_activeSpec tells the one in use")]
     UnknownSpec(SpecId),
-    /// The spec has no such layer, or is not active.
-    #[error("layer {layer} of {spec} has no slots: the specification has {layers} layers, and must be active")]
+    /// The spec has no such layer.
+    #[error("layer {layer} of {spec} has no slots: the specification has {layers} layers")]
     UnknownLayer {
         /// The spec.
         spec: SpecId,

@@ -13,7 +13,7 @@ use blyan_primitives::{
     worker::Roles,
 };
 use blyan_runtime::{
-    query::{BlockEntry, Channel, SlotHead, SpecEntry, SpecStatus, WorkerEntry},
+    query::{BlockEntry, Channel, Registration, SlotHead, SpecEntry, SpecStatus, WorkerEntry},
     AccountId, Balance, BlockNumber, Hash,
 };
 use polkadot_sdk::{sc_network::PeerId, sp_core};
@@ -208,18 +208,38 @@ pub(crate) struct WeightBlock {
     data_len: u64,
     root: TileRoot,
     engine: Option<Hex32>,
+    /// The lineage that the chain vouches for.
     master: Option<ContentHash>,
     podl: Option<Hex32>,
-    owner: Option<AccountId>,
-    deposit: Option<Amount>,
+    genesis: bool,
     uses: u32,
+    registered_at: BlockNumber,
+    registrants: u32,
+    /// The first of them, in an order of no meaning.
+    registrations: Vec<BlockRegistration>,
+}
+
+/// An account's word for a block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BlockRegistration {
+    account: AccountId,
+    master: Option<ContentHash>,
+    podl: Option<Hex32>,
+    deposit: Amount,
     registered_at: BlockNumber,
 }
 
-impl From<(ContentHash, BlockEntry)> for WeightBlock {
-    fn from((hash, entry): (ContentHash, BlockEntry)) -> Self {
-        let BlockEntry { record, deposit, uses, registered_at } = entry;
-        let (owner, deposit) = deposit.map(|held| (held.owner, Amount(held.amount))).unzip();
+impl From<(AccountId, Registration)> for BlockRegistration {
+    fn from((account, word): (AccountId, Registration)) -> Self {
+        let Registration { master, podl, deposit, derived: _, registered_at } = word;
+        Self { account, master, podl: podl.map(Hex32), deposit: Amount(deposit), registered_at }
+    }
+}
+
+impl From<(ContentHash, BlockEntry, Vec<(AccountId, Registration)>)> for WeightBlock {
+    fn from((hash, entry, registrations): (ContentHash, BlockEntry, Vec<(AccountId, Registration)>)) -> Self {
+        let BlockEntry { record, genesis, registrants, uses, registered_at } = entry;
         Self {
             hash,
             payload: record.payload,
@@ -237,10 +257,11 @@ impl From<(ContentHash, BlockEntry)> for WeightBlock {
             engine: record.engine.map(Hex32),
             master: record.master,
             podl: record.podl.map(Hex32),
-            owner,
-            deposit,
+            genesis,
             uses,
             registered_at,
+            registrants,
+            registrations: registrations.into_iter().map(Into::into).collect(),
         }
     }
 }

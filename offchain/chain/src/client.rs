@@ -5,7 +5,7 @@ use crate::{
     blocks::StreamOptions,
     cursor::Cursor,
     disk,
-    head::{self, Sight},
+    head::{self, Seen, Sight},
     rpc::Rpc,
     runtime::{Runtime, Runtimes},
 };
@@ -68,6 +68,7 @@ struct Inner {
     genesis: Hash,
     runtimes: Runtimes,
     sight: watch::Receiver<Sight>,
+    connected: watch::Receiver<bool>,
     metrics: Metrics,
     _follower: TaskGuard,
 }
@@ -100,8 +101,12 @@ impl ChainClient {
         runtime.check(url)?;
         metrics.finalized_number.set(i64::from(head.number));
         info!(url, %genesis, finalized = head.number, spec_version = runtime.spec_version, "connected to the chain");
-        let (sender, sight) = watch::channel(Sight::Head { block: head, session: 0 });
-        let follower = tokio::spawn(head::follow(rpc.clone(), genesis, sender, metrics.clone()));
+        let (sight_sender, sight) = watch::channel(Sight::Head { block: head, session: 0 });
+        // It has just answered.
+        let (connected_sender, connected) = watch::channel(true);
+        metrics.connected.set(1);
+        let seen = Seen { sight: sight_sender, connected: connected_sender, metrics: metrics.clone() };
+        let follower = tokio::spawn(head::follow(rpc.clone(), genesis, seen));
         Ok(Self {
             inner: Arc::new(Inner {
                 url: url.to_owned(),
@@ -109,6 +114,7 @@ impl ChainClient {
                 genesis,
                 runtimes,
                 sight,
+                connected,
                 metrics,
                 _follower: TaskGuard(follower.abort_handle()),
             }),
@@ -131,6 +137,12 @@ impl ChainClient {
     /// [`ChainError::OtherChain`] when the node at the address was replaced by one of another chain.
     pub fn finalized(&self) -> Result<BlockRef> {
         Ok(self.head_of(*self.inner.sight.borrow())?.0)
+    }
+
+    /// Whether the node answers, as far as this client has noticed: a broken connection is seen at once, a node that has
+    /// become silent within some forty seconds. False also while another chain's node is at the address.
+    pub fn is_connected(&self) -> bool {
+        *self.inner.connected.borrow()
     }
 
     /// Waits until the finalized head is at least at block `number`, and returns it.

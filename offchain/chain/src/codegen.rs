@@ -18,7 +18,7 @@ pub(crate) const USED: &[(&str, &[&str], &[&str])] = &[
     (
         "Inference",
         &["open", "top_up", "redeem", "request_close", "close", "anchor", "prune"],
-        &["Channels", "ChannelsByPayer", "Anchors", "ServedBy"],
+        &["Channels", "ChannelsByPayer", "NextChannel", "Anchors", "ServedBy"],
     ),
 ];
 

@@ -25,12 +25,31 @@ pub(crate) enum Sight {
     OtherChain { found: Hash },
 }
 
-/// Keeps `sight` up to date until its receivers are gone.
-pub(crate) async fn follow(rpc: Rpc, genesis: Hash, sight: watch::Sender<Sight>, metrics: Metrics) {
+/// Where a follower tells what it sees.
+pub(crate) struct Seen {
+    /// The head, which stays the last one seen while the node is away: what is finalized remains so.
+    pub(crate) sight: watch::Sender<Sight>,
+    /// Whether the node answers.
+    pub(crate) connected: watch::Sender<bool>,
+    pub(crate) metrics: Metrics,
+}
+
+impl Seen {
+    fn connected(&self, connected: bool) {
+        self.metrics.connected.set(i64::from(connected));
+        self.connected.send_replace(connected);
+    }
+}
+
+/// Keeps `seen` up to date until the receivers of its sight are gone.
+pub(crate) async fn follow(rpc: Rpc, genesis: Hash, seen: Seen) {
+    let (sight, metrics) = (&seen.sight, &seen.metrics);
     let mut session = 0;
     let mut waits = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
     while !sight.is_closed() {
-        match one_session(&rpc, genesis, session, &sight, &metrics).await {
+        let ended = one_session(&rpc, genesis, session, &seen).await;
+        seen.connected(false);
+        match ended {
             Ok(()) => return,
             Err(SessionEnd::OtherChain { found }) => {
                 // Nothing that anybody waits for can come from this node; it may still be replaced by the right one.
@@ -59,13 +78,8 @@ enum SessionEnd {
 }
 
 /// Follows one connection until it breaks; `Ok` when nobody listens any more.
-async fn one_session(
-    rpc: &Rpc,
-    genesis: Hash,
-    session: u64,
-    sight: &watch::Sender<Sight>,
-    metrics: &Metrics,
-) -> Result<(), SessionEnd> {
+async fn one_session(rpc: &Rpc, genesis: Hash, session: u64, seen: &Seen) -> Result<(), SessionEnd> {
+    let (sight, metrics) = (&seen.sight, &seen.metrics);
     let down = |error: ChainError| SessionEnd::Lost { reason: error.to_string(), was_up: false };
     let mut headers = rpc.finalized_headers().await.map_err(down)?;
     let found = rpc.genesis().await.map_err(down)?;
@@ -81,7 +95,9 @@ async fn one_session(
             news
         });
     };
-    publish(rpc.finalized_head().await.map_err(down)?.block);
+    let head = rpc.finalized_head().await.map_err(down)?;
+    seen.connected(true);
+    publish(head.block);
     let lost = |reason: String| SessionEnd::Lost { reason, was_up: true };
     loop {
         let news = tokio::select! {

@@ -5,6 +5,8 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registr
 /// Counters and gauges of one client and its transaction managers. Cloning shares them.
 #[derive(Clone, Debug)]
 pub struct Metrics {
+    /// `blyan_chain_connected_bool`: 1 while the node answers.
+    pub connected: IntGauge,
     /// `blyan_chain_finalized_number`: number of the finalized head as last seen.
     pub finalized_number: IntGauge,
     /// `blyan_chain_delivered_number`: number of the last block that a stream delivered.
@@ -33,6 +35,7 @@ impl Metrics {
         let counter = |name, help| IntCounter::new(name, help);
         let gauge = |name, help| IntGauge::new(name, help);
         Ok(Self {
+            connected: gauge("blyan_chain_connected_bool", "1 while the node answers")?,
             finalized_number: gauge("blyan_chain_finalized_number", "Number of the finalized head")?,
             delivered_number: gauge("blyan_chain_delivered_number", "Number of the last finalized block delivered")?,
             reconnects: counter("blyan_chain_reconnects_total", "Connections to the node lost and found again")?,
@@ -59,6 +62,7 @@ impl Metrics {
     /// When a metric of one of these names is registered already.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
         let metrics = Self::new()?;
+        registry.register(Box::new(metrics.connected.clone()))?;
         registry.register(Box::new(metrics.finalized_number.clone()))?;
         registry.register(Box::new(metrics.delivered_number.clone()))?;
         registry.register(Box::new(metrics.reconnects.clone()))?;
@@ -82,7 +86,7 @@ mod tests {
         metrics.tx_done.with_label_values(&["ok"]).inc();
         metrics.tx_open.with_label_values(&["account"]).set(1);
         let names: Vec<_> = registry.gather().iter().map(|family| family.get_name().to_owned()).collect();
-        assert_eq!(names.len(), 8);
+        assert_eq!(names.len(), 9);
         assert!(names.iter().all(|name| name.starts_with("blyan_chain_")), "{names:?}");
         assert!(Metrics::register(&registry).is_err());
     }

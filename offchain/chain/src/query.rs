@@ -67,13 +67,15 @@ pub struct SlotHead {
 /// A registered block of weights.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockEntry {
-    /// What its header says.
+    /// What its header says, and the lineage that the chain vouches for: that of a block of the genesis model.
     pub record: BlockRecord,
-    /// Who put it on chain, and what is held from them for it; `None` for a block of the genesis model.
-    pub deposit: Option<(AccountId, u128)>,
-    /// Slots, specs and serving forms that use it.
+    /// Whether it belongs to the genesis model, and stays.
+    pub genesis: bool,
+    /// Accounts that have registered it, each with its own word for the block's lineage.
+    pub registrants: u32,
+    /// Slots and specs that use it, and serving forms of the genesis model derived from it.
     pub uses: u32,
-    /// Block in which it was registered.
+    /// Block in which it was registered first.
     pub registered_at: BlockNumber,
 }
 
@@ -173,6 +175,8 @@ pub struct Parameters {
     pub max_channel_lifetime: BlockNumber,
     /// Held for an anchor.
     pub anchor_deposit: u128,
+    /// Held from a worker for good with its first anchor.
+    pub served_deposit: u128,
     /// Blocks for which an anchor stays.
     pub anchor_lifetime: BlockNumber,
     /// Held for a registered block of weights.
@@ -389,9 +393,10 @@ impl State {
     pub async fn block_entries(&self, hashes: &[ContentHash]) -> Result<Vec<Option<BlockEntry>>> {
         let keys = hashes.iter().map(|hash| (Static(*hash),));
         let entries = self.get_all("block records", blyan::storage().experts().blocks(), keys).await?;
-        let entry = |entry: runtime_types::pallet_blyan_experts::types::BlockEntry<AccountId, u128, u32>| BlockEntry {
+        let entry = |entry: runtime_types::pallet_blyan_experts::types::BlockEntry<u32>| BlockEntry {
             record: entry.record.0,
-            deposit: entry.deposit.map(|deposit| (deposit.owner, deposit.amount)),
+            genesis: entry.genesis,
+            registrants: entry.registrants,
             uses: entry.uses,
             registered_at: entry.registered_at,
         };
@@ -436,6 +441,15 @@ impl State {
     pub async fn channel(&self, id: ChannelId) -> Result<Option<Channel>> {
         let channel = self.get("a channel", blyan::storage().inference().channels(), (id,)).await?;
         Ok(channel.map(channel_record))
+    }
+
+    /// Whether a channel was opened once and is closed now.
+    ///
+    /// Numbers are given in order and once. So a channel that is not there, though its number was given, is closed for good;
+    /// without the number having been given, the node may only be behind.
+    pub async fn is_channel_closed(&self, id: ChannelId) -> Result<bool> {
+        let next = self.get("the next channel", blyan::storage().inference().next_channel(), ()).await?;
+        Ok(next.is_some_and(|next| id < next) && self.channel(id).await?.is_none())
     }
 
     /// The open channels of a payer, in no order.
@@ -505,6 +519,7 @@ impl State {
             notice_period: self.constant(constants.inference().notice_period())?,
             max_channel_lifetime: self.constant(constants.inference().max_channel_lifetime())?,
             anchor_deposit: self.constant(constants.inference().anchor_deposit())?,
+            served_deposit: self.constant(constants.inference().served_deposit())?,
             anchor_lifetime: self.constant(constants.inference().anchor_lifetime())?,
             block_deposit: self.constant(constants.experts().block_deposit())?,
             existential_deposit: self.constant(constants.balances().existential_deposit())?,

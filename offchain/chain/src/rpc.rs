@@ -92,9 +92,11 @@ pub(crate) struct Header {
 pub(crate) enum PoolRefusal {
     /// It has these bytes already.
     AlreadyThere,
+    /// The pool does not look at these bytes for a while: they were included, or it has refused them already.
+    Banned,
     /// The runtime calls it invalid now; `validate` says why.
     Invalid(String),
-    /// The pool has no place, another extrinsic in the way, or banned these bytes for a while.
+    /// The pool has no place, or another extrinsic in the way.
     Later(String),
 }
 
@@ -272,8 +274,9 @@ impl Rpc {
                     1013 => Ok(Err(PoolRefusal::AlreadyThere)),
                     // Undecodable for the runtime, invalid, of unknown validity, without tags.
                     1001 | 1002 | 1010 | 1011 | 1019 => Ok(Err(PoolRefusal::Invalid(said))),
-                    // Banned for a while, outbid, in a cycle, no room, not to be gossiped, too far in the future.
-                    1012 | 1014..=1018 | 1020 | 1021 => Ok(Err(PoolRefusal::Later(said))),
+                    1012 => Ok(Err(PoolRefusal::Banned)),
+                    // Outbid, in a cycle, no room, not to be gossiped, too far in the future.
+                    1014..=1018 | 1020 | 1021 => Ok(Err(PoolRefusal::Later(said))),
                     _ => Err(self.failed(what, RpcError::User(user))),
                 }
             },

@@ -170,15 +170,15 @@ impl Api {
         response.json().await.with_context(|| format!("{}/health did not answer with JSON", self.base))
     }
 
-    /// Answers `request`; `on_text` sees each piece of text as it arrives.
-    pub async fn chat(&self, request: &ChatRequest, mut on_text: impl FnMut(&str)) -> Result<Answer> {
+    /// Answers `request`; `on_text` sees each piece of text as it arrives. Its error ends the answer: the worker is left.
+    pub async fn chat(&self, request: &ChatRequest, mut on_text: impl FnMut(&str) -> Result<()>) -> Result<Answer> {
         let mut events = Box::pin(self.stream(request).await?);
         let (mut text, mut finish_reason, mut usage, mut blyan) = (String::new(), None, None, None);
         while let Some(chunk) = events.next().await {
             let chunk = chunk?;
             for choice in chunk.choices {
                 if let Some(piece) = choice.delta.content {
-                    on_text(&piece);
+                    on_text(&piece)?;
                     text.push_str(&piece);
                 }
                 finish_reason = choice.finish_reason.or(finish_reason);

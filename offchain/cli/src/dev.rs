@@ -2,13 +2,14 @@
 
 use crate::{
     api::{Answer, Api, ChatRequest, Message},
-    genesis,
-    process::{Program, sibling},
+    chat::SYSTEM,
+    genesis, out,
+    process::{Interrupted, Interrupts, Program, sibling},
     progress::Steps,
     receipt::wait_final,
 };
 use anyhow::{Context, Result};
-use blyan_worker::receipts::bundle::Anchor;
+use blyan_worker::{receipts::bundle::Anchor, run::longest_stop};
 use clap::Args;
 use serde::Serialize;
 use std::{
@@ -21,7 +22,9 @@ use tempfile::TempDir;
 const START: Duration = Duration::from_secs(180);
 /// Longest wait for an anchor to be finalized: a few blocks, and room for a slow machine.
 const FINALITY: Duration = Duration::from_secs(180);
-/// Time for a program to end after it was asked to.
+/// Time for running answers at the end: whoever presses Ctrl-C does not want to wait for them for long.
+const DRAIN: Duration = Duration::from_secs(10);
+/// Time for a node to end after it was asked to, and for workers that have lost theirs.
 const GRACE: Duration = Duration::from_secs(20);
 /// Accounts that development chains endow, beside the validator's.
 const ACCOUNTS: [&str; 5] = ["//Bob", "//Charlie", "//Dave", "//Eve", "//Ferdie"];
@@ -92,13 +95,15 @@ struct Report {
     decode_tokens_per_second: f64,
 }
 
-/// A running development network. Its processes end with it.
+/// A development network. Its processes end with it.
 struct Network {
-    node: Program,
+    node: Option<Program>,
     workers: Vec<Program>,
     rpc: String,
     apis: Vec<String>,
     folder: Folder,
+    /// Whether everything is started.
+    up: bool,
 }
 
 /// Where the chain and the workers keep things.
@@ -118,36 +123,32 @@ impl Folder {
 
 /// Runs the command.
 pub async fn run(args: DevArgs) -> Result<()> {
-    // Registered before anything starts, so that Ctrl-C at any time stops what is running.
-    let mut stop = std::pin::pin!(stop_signal()?);
+    // Taken over before anything starts, so that Ctrl-C at any time stops what is running, in order.
+    let mut interrupts = Interrupts::new()?;
     let steps = Steps::new();
-    let mut network = tokio::select! {
-        network = Network::start(&args, &steps) => network?,
-        () = &mut stop => return Ok(()),
-    };
+    let mut network = Network::new(&args)?;
     let result = tokio::select! {
-        result = network.serve(&args, &steps) => result,
-        () = &mut stop => Ok(()),
+        result = network.run(&args, &steps) => result,
+        interrupted = interrupts.next() => Err(interrupted.into()),
+    };
+    let result = match result {
+        // So a network that is up is meant to end.
+        Err(error) if network.up && args.once.is_none() && error.is::<Interrupted>() => Ok(()),
+        other => other,
+    };
+    steps.begin("stopping (Ctrl-C ends everything at once)");
+    let stopped = tokio::select! {
+        stopped = network.stop() => stopped,
+        // What still runs is killed with the network.
+        interrupted = interrupts.next() => Err(interrupted.into()),
     };
     steps.finish();
-    let stopped = network.stop().await;
     result.and(stopped)
 }
 
-/// Resolves at Ctrl-C or SIGTERM.
-fn stop_signal() -> Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => (),
-            _ = terminate.recv() => (),
-        }
-    })
-}
-
 impl Network {
-    async fn start(args: &DevArgs, steps: &Steps) -> Result<Self> {
+    /// A network of which nothing runs yet.
+    fn new(args: &DevArgs) -> Result<Self> {
         let folder = match &args.base_path {
             Some(path) => {
                 std::fs::create_dir_all(path).with_context(|| format!("cannot make {}", path.display()))?;
@@ -155,18 +156,44 @@ impl Network {
             },
             None => Folder::Temporary(tempfile::Builder::new().prefix("blyan-dev-").tempdir()?),
         };
+        Ok(Self { node: None, workers: Vec::new(), rpc: String::new(), apis: Vec::new(), folder, up: false })
+    }
+
+    async fn run(&mut self, args: &DevArgs, steps: &Steps) -> Result<()> {
+        self.start(args, steps).await?;
+        self.up = true;
+        self.serve(args, steps).await
+    }
+
+    async fn start(&mut self, args: &DevArgs, steps: &Steps) -> Result<()> {
         let store = args.store.clone().map_or_else(genesis::default_store, Ok)?;
-
         steps.begin("starting the node");
-        let (node, rpc) = start_node(args, folder.path()).await?;
-        genesis::ensure_in_store(&rpc, &store, args.model.as_deref(), args.tiny, steps).await?;
-
-        let mut network = Self { node, workers: Vec::new(), rpc, apis: Vec::new(), folder };
+        self.start_node(args).await?;
+        genesis::ensure_in_store(&self.rpc, &store, args.model.as_deref(), args.tiny, steps).await?;
         for (index, account) in (0..args.workers).zip(ACCOUNTS) {
             steps.begin(&format!("starting worker {} of {}", index + 1, args.workers));
-            network.start_worker(args, index, account, &store).await?;
+            self.start_worker(args, index, account, &store).await?;
         }
-        Ok(network)
+        Ok(())
+    }
+
+    async fn start_node(&mut self, args: &DevArgs) -> Result<()> {
+        let folder = self.folder.path();
+        let base = path_text(&folder.join("node"))?;
+        let rpc_port = args.rpc_port.unwrap_or(if args.once.is_some() { 0 } else { 9944 }).to_string();
+        let chain = if args.tiny { "tiny" } else { "dev" };
+        let arguments = [
+            ["--chain", chain].as_slice(),
+            &["--alice", "--force-authoring", "--base-path", &base],
+            &["--rpc-port", &rpc_port, "--port", "0", "--no-mdns", "--no-telemetry", "--no-prometheus"],
+        ]
+        .concat();
+        let log = folder.join("node.log");
+        // Kept before it is waited for, so that it is stopped in order should the wait be interrupted.
+        let node = self.node.insert(Program::start("the node", &sibling("blyan-node")?, arguments, &log).await?);
+        let port = node.wait_for(START, rpc_port_of).await?;
+        self.rpc = format!("ws://127.0.0.1:{port}");
+        Ok(())
     }
 
     async fn start_worker(&mut self, args: &DevArgs, index: u8, account: &str, store: &Path) -> Result<()> {
@@ -185,14 +212,15 @@ impl Network {
         arguments.extend(["--store".into(), path_text(&store)?]);
         // A person waits for the anchor: one receipt is a batch.
         arguments.extend(["--anchor-every", "1", "--anchor-interval", "1"].map(String::from));
+        arguments.extend(["--drain-timeout".into(), DRAIN.as_secs().to_string()]);
         if let Some(first) = self.apis.first() {
             arguments.extend(["--peers".into(), first.clone()]);
         }
         let log = self.folder.path().join(format!("worker-{index}.log"));
         let name = format!("worker {}", index + 1);
-        let mut program = Program::start(&name, &sibling("blyan-worker")?, &arguments, &log).await?;
-        let api = program.wait_for(START, worker_url).await?;
-        self.workers.push(program);
+        let worker = Program::start(&name, &sibling("blyan-worker")?, &arguments, &log).await?;
+        let worker = self.workers.push_mut(worker);
+        let api = worker.wait_for(START, worker_url).await?;
         self.apis.push(api);
         Ok(())
     }
@@ -200,7 +228,7 @@ impl Network {
     async fn serve(&mut self, args: &DevArgs, steps: &Steps) -> Result<()> {
         let Some(prompt) = &args.once else {
             steps.finish();
-            self.print_guide(args);
+            self.print_guide(args)?;
             return Err(self.first_end().await);
         };
         let api = self.apis.first().context("no worker was started")?.clone();
@@ -219,57 +247,56 @@ impl Network {
                 some => futures::future::select_all(some).await.0,
             }
         };
+        let node = async {
+            match &mut self.node {
+                Some(node) => node.ended().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            error = self.node.ended() => error,
+            error = node => error,
             error = any_worker => error,
         }
     }
 
-    fn print_guide(&self, args: &DevArgs) {
+    fn print_guide(&self, args: &DevArgs) -> Result<()> {
         let folder = self.folder.path().display();
         let kept = if args.base_path.is_some() { "" } else { " (removed at the end; --base-path keeps it)" };
-        println!("Blyan is up. Ctrl-C stops it.\n");
-        println!("  chain RPC     {}", self.rpc);
-        println!("  wallet        https://polkadot.js.org/apps/?rpc={}", self.rpc);
+        out::line("Blyan is up. Ctrl-C stops it.\n")?;
+        out::line(format_args!("  chain RPC     {}", self.rpc))?;
+        out::line(format_args!("  wallet        https://polkadot.js.org/apps/?rpc={}", self.rpc))?;
         for api in &self.apis {
-            println!("  API           {api}/v1        metrics {api}/metrics");
+            out::line(format_args!("  API           {api}/v1        metrics {api}/metrics"))?;
         }
-        println!("  logs, data    {folder}{kept}\n");
+        out::line(format_args!("  logs, data    {folder}{kept}\n"))?;
         if let Some(api) = self.apis.first() {
-            println!("  blyan chat --api {api}");
-            println!("  curl {api}/v1/chat/completions -H 'content-type: application/json' \\");
-            println!("    -d '{{\"model\":\"default\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'");
+            // Where it lies, for a shell that does not look there.
+            let blyan = std::env::current_exe().context("cannot find this program's own file")?;
+            out::line(format_args!("  {} chat --api {api}", blyan.display()))?;
+            out::line(format_args!("  curl {api}/v1/chat/completions -H 'content-type: application/json' \\"))?;
+            out::line(r#"    -d '{"model":"default","messages":[{"role":"user","content":"Hello"}]}'"#)?;
         }
+        Ok(())
     }
 
     /// Workers first, so that they can anchor what is pending; then the node.
     async fn stop(&mut self) -> Result<()> {
-        let mut result = Ok(());
-        for worker in &mut self.workers {
-            result = result.and(worker.stop(GRACE).await);
+        let grace = match &self.node {
+            Some(node) if node.id().is_some() => longest_stop(DRAIN),
+            // Nothing can be anchored any more.
+            _ => GRACE,
+        };
+        let stopping = self.workers.iter_mut().map(|worker| worker.stop(grace));
+        let mut ended = futures::future::join_all(stopping).await;
+        if let Some(node) = &mut self.node {
+            ended.push(node.stop(GRACE).await);
         }
-        result.and(self.node.stop(GRACE).await)
+        ended.into_iter().try_for_each(|status| status.map(drop))
     }
 }
 
 fn path_text(path: &Path) -> Result<String> {
     path.to_str().map(String::from).with_context(|| format!("{} is not UTF-8", path.display()))
-}
-
-async fn start_node(args: &DevArgs, folder: &Path) -> Result<(Program, String)> {
-    let base = path_text(&folder.join("node"))?;
-    let rpc_port = args.rpc_port.unwrap_or(if args.once.is_some() { 0 } else { 9944 }).to_string();
-    let chain = if args.tiny { "tiny" } else { "dev" };
-    let arguments = [
-        ["--chain", chain].as_slice(),
-        &["--alice", "--force-authoring", "--base-path", &base],
-        &["--rpc-port", &rpc_port, "--port", "0", "--no-mdns", "--no-telemetry", "--no-prometheus"],
-    ]
-    .concat();
-    let log = folder.join("node.log");
-    let mut node = Program::start("the node", &sibling("blyan-node")?, arguments, &log).await?;
-    let port = node.wait_for(START, rpc_port_of).await?;
-    Ok((node, format!("ws://127.0.0.1:{port}")))
 }
 
 /// The port in the node's line about its RPC server.
@@ -287,28 +314,28 @@ pub fn worker_url(line: &str) -> Option<String> {
 async fn once(api: &str, prompt: &str, args: &DevArgs, steps: &Steps) -> Result<()> {
     let api = Api::new(api, None)?;
     steps.begin("answering");
-    let request = ChatRequest::new("default", vec![Message::new("user", prompt)], args.max_tokens);
-    let answer = api.chat(&request, |_| ()).await?;
+    let messages = vec![Message::new("system", SYSTEM), Message::new("user", prompt)];
+    let request = ChatRequest::new("default", messages, args.max_tokens);
+    let answer = api.chat(&request, |_| Ok(())).await?;
     if !args.json {
-        steps.pause(|| println!("{}", answer.text));
+        steps.pause(|| out::line(&answer.text))?;
     }
     steps.begin("waiting for finality");
     let anchor = wait_final(&api, &answer.blyan.receipt, FINALITY).await?;
     steps.finish();
     let report = report(answer, anchor);
     if args.json {
-        println!("{}", serde_json::to_string(&report)?);
+        out::line(serde_json::to_string(&report)?)
     } else {
-        println!(
+        out::line(format_args!(
             "\nreceipt {}\nanchored in block {} ({}), finalized; {} tokens at {:.0} a second",
             report.receipt,
             report.anchor_block_number,
             report.anchor_block,
             report.tokens,
             report.decode_tokens_per_second
-        );
+        ))
     }
-    Ok(())
 }
 
 fn report(answer: Answer, anchor: Anchor) -> Report {

@@ -5,6 +5,7 @@ pub mod chat;
 pub mod dev;
 pub mod genesis;
 pub mod model;
+pub mod out;
 pub mod process;
 pub mod progress;
 pub mod receipt;

@@ -1,6 +1,6 @@
 //! `blyan`: the command line for people.
 
-use blyan_cli::{chat, dev, model, receipt, worker};
+use blyan_cli::{chat, dev, model, out::Closed, process::Interrupted, receipt, worker};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
@@ -51,9 +51,17 @@ async fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+        // Whoever read the output has seen enough: that is no failure.
+        Err(error) if error.is::<Closed>() => ExitCode::SUCCESS,
+        Err(error) => match error.downcast_ref::<Interrupted>() {
+            Some(interrupted) => {
+                eprintln!("{interrupted}");
+                ExitCode::from(interrupted.exit_code())
+            },
+            None => {
+                eprintln!("error: {error:#}");
+                ExitCode::FAILURE
+            },
         },
     }
 }

@@ -1,12 +1,16 @@
 //! `blyan model`: importing, looking at, checking and exporting blocks of weights.
 
-use crate::{genesis, progress::Steps};
+use crate::{genesis, out, progress::Steps};
 use anyhow::{Context, Result, anyhow, bail};
 use blyan_model::import::ImportOptions;
-use blyan_primitives::{ids::ContentHash, spec::Name, version::SemVer};
+use blyan_primitives::{block::BlockHeader, ids::ContentHash, merkle::tile_count, spec::Name, version::SemVer};
 use blyan_tensorblock::Block;
 use clap::{Args, Subcommand};
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
 
 /// Blocks of weights: import, look at, check, export.
 #[derive(Subcommand, Debug)]
@@ -128,7 +132,7 @@ fn import(args: &ImportArgs) -> Result<()> {
     let json = serde_json::to_string_pretty(&model)?;
     match &args.output {
         Some(path) => std::fs::write(path, json + "\n").with_context(|| format!("cannot write {}", path.display()))?,
-        None => println!("{json}"),
+        None => out::line(json)?,
     }
     eprintln!("{} {}: {} blocks, spec {}", model.spec.name, model.spec.version, model.blocks.len(), model.spec.id());
     Ok(())
@@ -146,7 +150,7 @@ fn info(args: &InfoArgs) -> Result<()> {
     print_header(&hash, block.header(), args.json)
 }
 
-fn print_header(hash: &ContentHash, header: &blyan_primitives::block::BlockHeader, json: bool) -> Result<()> {
+fn print_header(hash: &ContentHash, header: &BlockHeader, json: bool) -> Result<()> {
     if json {
         let tensors: Vec<_> = header
             .tensors
@@ -158,20 +162,17 @@ fn print_header(hash: &ContentHash, header: &blyan_primitives::block::BlockHeade
             .collect();
         let value = serde_json::json!({ "hash": hash, "payload": header.payload, "kind": header.kind, "form": header.form,
             "quantisation": header.quantisation, "data_len": header.data_len, "root": header.root, "tensors": tensors });
-        println!("{}", serde_json::to_string_pretty(&value)?);
-        return Ok(());
+        return out::line(serde_json::to_string_pretty(&value)?);
     }
-    println!("block         {hash}");
-    println!("payload       {} {} {}, quantised {}", header.payload, header.form, header.kind, header.quantisation);
-    println!(
-        "data          {} bytes, {} tiles",
-        header.data_len,
-        blyan_primitives::merkle::tile_count(header.data_len)
-    );
-    println!("root          {}\n", header.root);
+    let BlockHeader { payload, form, kind, quantisation, data_len, root, .. } = header;
+    out::line(format_args!("block         {hash}"))?;
+    out::line(format_args!("payload       {payload} {form} {kind}, quantised {quantisation}"))?;
+    out::line(format_args!("data          {data_len} bytes, {} tiles", tile_count(*data_len)))?;
+    out::line(format_args!("root          {root}\n"))?;
     for tensor in &header.tensors {
         let shape = tensor.shape.iter().map(u32::to_string).collect::<Vec<_>>().join(" × ");
-        println!("{:<24} {:<8} {:<10} {shape}", tensor.name, tensor.dtype.to_string(), tensor.layout.to_string());
+        let (dtype, layout) = (tensor.dtype.to_string(), tensor.layout.to_string());
+        out::line(format_args!("{:<24} {dtype:<8} {layout:<10} {shape}", tensor.name))?;
     }
     Ok(())
 }
@@ -181,7 +182,7 @@ fn verify(args: &VerifyArgs) -> Result<()> {
     if !args.blocks.is_empty() {
         for hash in &args.blocks {
             store.verify(hash)?;
-            println!("{hash} is whole");
+            out::line(format_args!("{hash} is whole"))?;
         }
         return Ok(());
     }
@@ -192,19 +193,56 @@ fn verify(args: &VerifyArgs) -> Result<()> {
     let report = report?;
     for failed in &report.failed {
         if let Err(error) = &failed.result {
-            println!("{}: {error}", failed.hash);
+            out::line(format_args!("{}: {error}", failed.hash))?;
         }
     }
-    println!("{} of {} blocks are whole", report.blocks.saturating_sub(report.failed.len()), report.blocks);
+    let whole = report.blocks.saturating_sub(report.failed.len());
+    out::line(format_args!("{whole} of {} blocks are whole", report.blocks))?;
     if report.failed.is_empty() { Ok(()) } else { bail!("{} blocks are not", report.failed.len()) }
 }
 
 fn export(args: &ExportArgs) -> Result<()> {
     let block = args.store.open()?.get(&args.block)?;
-    if args.file.exists() {
-        bail!("{} exists; name another file", args.file.display());
-    }
     let path = block.path().context("the block is not in a file")?;
-    std::fs::copy(path, &args.file).with_context(|| format!("cannot write {}", args.file.display()))?;
-    Ok(())
+    copy_new(path, &args.file)
+}
+
+/// Copies a file to where none is: it is there whole, or not at all.
+fn copy_new(from: &Path, to: &Path) -> Result<()> {
+    let cannot = || format!("cannot write {}", to.display());
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Beside it: only within a file system can a file be given its name at once.
+    let mut part = tempfile::NamedTempFile::new_in(folder).with_context(cannot)?;
+    let mut source = File::open(from).with_context(|| format!("cannot read {}", from.display()))?;
+    io::copy(&mut source, part.as_file_mut()).with_context(cannot)?;
+    // As the file would have been, had it been made under its name.
+    part.as_file().set_permissions(source.metadata()?.permissions()).with_context(cannot)?;
+    part.as_file().sync_all().with_context(cannot)?;
+    match part.persist_noclobber(to) {
+        Ok(_) => Ok(()),
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
+            bail!("{} exists; name another file", to.display())
+        },
+        Err(error) => Err(error.error).with_context(cannot),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_exists_is_not_written_over_and_a_failed_copy_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("from"), "block").unwrap();
+        copy_new(&at("from"), &at("to")).unwrap();
+        assert_eq!(std::fs::read_to_string(at("to")).unwrap(), "block");
+        std::fs::write(at("to"), "mine").unwrap();
+        let error = copy_new(&at("from"), &at("to")).unwrap_err().to_string();
+        assert!(error.contains("exists"), "{error}");
+        assert!(copy_new(&at("missing"), &at("other")).is_err());
+        assert_eq!(std::fs::read_to_string(at("to")).unwrap(), "mine");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "something is left behind");
+    }
 }

@@ -3,20 +3,71 @@
 use anyhow::{Context, Result, bail};
 use std::{
     ffi::OsStr,
+    fmt,
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{ExitStatus, Stdio},
     time::Duration,
 };
 use tokio::{
     fs::File,
     io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader},
     process::{Child, Command},
+    signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
     time::{Instant, timeout, timeout_at},
 };
 
 /// Lines of a program's output that are kept to explain why it ended.
 const TAIL: usize = 12;
+
+/// The command was interrupted before it had done what it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interrupted {
+    signal: SignalKind,
+}
+
+impl Interrupted {
+    /// The exit code by which shells know it: 130 after Ctrl-C, 143 after SIGTERM.
+    pub fn exit_code(self) -> u8 {
+        const BY_SIGNAL: u8 = 128;
+        BY_SIGNAL.saturating_add(u8::try_from(self.signal.as_raw_value()).unwrap_or_default())
+    }
+}
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let by = if self.signal == SignalKind::terminate() { "SIGTERM" } else { "Ctrl-C" };
+        write!(f, "interrupted by {by} before it was done")
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
+/// Ctrl-C and SIGTERM, which end the process no more from when this is made.
+#[derive(Debug)]
+pub struct Interrupts {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Interrupts {
+    /// Takes the signals over.
+    ///
+    /// # Errors
+    /// When the system does not let it.
+    pub fn new() -> Result<Self> {
+        let take = |kind| signal(kind).context("cannot watch for Ctrl-C and SIGTERM");
+        Ok(Self { interrupt: take(SignalKind::interrupt())?, terminate: take(SignalKind::terminate())? })
+    }
+
+    /// Waits for the next one.
+    pub async fn next(&mut self) -> Interrupted {
+        tokio::select! {
+            _ = self.interrupt.recv() => Interrupted { signal: SignalKind::interrupt() },
+            _ = self.terminate.recv() => Interrupted { signal: SignalKind::terminate() },
+        }
+    }
+}
 
 /// A running program. Dropping it kills it.
 #[derive(Debug)]
@@ -98,18 +149,18 @@ impl Program {
         self.child.id()
     }
 
-    /// Asks the program to end, and kills it when it has not done so in time.
-    pub async fn stop(&mut self, grace: Duration) -> Result<()> {
-        let Some(pid) = self.child.id().and_then(|id| rustix::process::Pid::from_raw(id as i32)) else {
-            return Ok(());
-        };
-        // It may end between the two calls; then there is nothing left to ask.
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        if timeout(grace, self.child.wait()).await.is_err() {
-            tracing::warn!("{} did not end within {grace:?} and is killed", self.name);
-            self.child.kill().await?;
+    /// Asks the program to end, and kills it when it has not done so in time. Tells how it ended.
+    pub async fn stop(&mut self, grace: Duration) -> Result<ExitStatus> {
+        if let Some(pid) = self.child.id().and_then(|id| rustix::process::Pid::from_raw(id as i32)) {
+            // It may end between the two calls; then there is nothing left to ask.
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }
-        Ok(())
+        if let Ok(ended) = timeout(grace, self.child.wait()).await {
+            return Ok(ended?);
+        }
+        tracing::warn!("{} did not end within {grace:?} and is killed", self.name);
+        self.child.kill().await?;
+        Ok(self.child.wait().await?)
     }
 
     /// Ends the program at once, as a crash would.
@@ -198,7 +249,23 @@ mod tests {
     async fn a_program_that_ignores_the_request_is_killed() {
         let (mut program, _dir) = shell("trap '' TERM; echo ready; while :; do sleep 1; done").await;
         program.wait_for(Duration::from_secs(5), |line| (line == "ready").then_some(())).await.unwrap();
-        program.stop(Duration::from_millis(200)).await.unwrap();
-        assert_eq!(program.id(), None);
+        let status = program.stop(Duration::from_millis(200)).await.unwrap();
+        assert_eq!((program.id(), status.code()), (None, None));
+    }
+
+    #[tokio::test]
+    async fn how_a_program_ended_is_told_also_when_it_had_ended_before() {
+        let (mut program, _dir) = shell("trap 'exit 4' TERM; echo ready; while :; do sleep 0.1; done").await;
+        program.wait_for(Duration::from_secs(5), |line| (line == "ready").then_some(())).await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(program.stop(Duration::from_secs(5)).await.unwrap().code(), Some(4));
+        }
+    }
+
+    #[test]
+    fn an_interruption_has_the_exit_code_that_shells_expect() {
+        let by = |signal| Interrupted { signal };
+        assert_eq!(by(SignalKind::interrupt()).exit_code(), 130);
+        assert_eq!(by(SignalKind::terminate()).exit_code(), 143);
     }
 }

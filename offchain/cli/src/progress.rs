@@ -49,7 +49,7 @@ impl Steps {
     }
 
     /// Prints without disturbing the spinner.
-    pub fn pause(&self, print: impl FnOnce()) {
+    pub fn pause<T>(&self, print: impl FnOnce() -> T) -> T {
         match &*self.bar.lock() {
             Some(bar) => bar.suspend(print),
             None => print(),

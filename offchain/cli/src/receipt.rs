@@ -1,9 +1,10 @@
 //! `blyan receipt`: look at a receipt, and check it without trusting the worker that issued it.
 
-use crate::{api::Api, genesis, progress::Steps};
+use crate::{api::Api, genesis, out, progress::Steps};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use blyan_chain::{AccountId, BlockRef, ChainClient, ChainError, ChainOptions, State, keys};
 use blyan_model::{
+    chat::TextProcessor,
     exec::{Engine, EngineConfig, Model, ModelBlocks},
     replay::{Claim, Claimed, replay},
 };
@@ -14,7 +15,10 @@ use blyan_primitives::{
 use blyan_store::Store;
 use blyan_worker::{
     loader::{LoaderError, Resolved, resolve_at},
-    receipts::bundle::{Anchor, Bundle},
+    receipts::{
+        bundle::{Anchor, Bundle, Finalized},
+        text,
+    },
 };
 use clap::{Args, Subcommand};
 use codec::DecodeAll;
@@ -36,8 +40,8 @@ pub enum ReceiptCommand {
     /// Check a receipt against the chain, then replay the answer bit for bit.
     ///
     /// Checks the worker's signature, that the receipt's tokens and commitments belong to it, that its anchor is finalized
-    /// and contains it, and that its weights are those the chain names; then executes the model on this machine and
-    /// compares every commitment. The first position that differs is named.
+    /// and contains it, and that its weights are those the chain names or named; then executes the model on this machine
+    /// and compares every commitment, and the text with the tokens. The first position that differs is named.
     Verify(VerifyArgs),
 }
 
@@ -122,28 +126,26 @@ pub async fn run(command: ReceiptCommand) -> Result<()> {
 async fn show(source: &Source) -> Result<()> {
     let bundle = source.load().await?;
     if source.json {
-        println!("{}", serde_json::to_string_pretty(&bundle)?);
-        return Ok(());
+        return out::line(serde_json::to_string_pretty(&bundle)?);
     }
     let receipt = &bundle.receipt;
-    println!("receipt     {}", bundle.id);
-    println!("worker      {} (number {})", receipt.worker, receipt.number);
-    println!("spec        {}", receipt.spec);
-    println!("weights     {}", receipt.weights);
-    println!(
+    out::line(format_args!("receipt     {}", bundle.id))?;
+    out::line(format_args!("worker      {} (number {})", receipt.worker, receipt.number))?;
+    out::line(format_args!("spec        {}", receipt.spec))?;
+    out::line(format_args!("weights     {}", receipt.weights))?;
+    out::line(format_args!(
         "tokens      {} in, {} out, ended by {}",
         receipt.prompt_tokens, receipt.output_tokens, bundle.finish_reason
-    );
-    println!("commitment  {}", receipt.commitment);
+    ))?;
+    out::line(format_args!("commitment  {}", receipt.commitment))?;
     match &bundle.anchor {
-        Some(anchor) => println!(
+        Some(anchor) => out::line(format_args!(
             "anchor      number {} of {}, place {} of {}, in block {} ({}), finalized",
             anchor.sequence, anchor.worker, anchor.index, anchor.count, anchor.block_number, anchor.block_hash
-        ),
-        None => println!("anchor      none yet; a worker anchors its receipts every few seconds"),
+        ))?,
+        None => out::line("anchor      none yet; a worker anchors its receipts every few seconds")?,
     }
-    println!("\n{}", bundle.text);
-    Ok(())
+    out::line(format_args!("\n{}", bundle.text))
 }
 
 async fn verify(args: &VerifyArgs) -> Result<()> {
@@ -169,12 +171,12 @@ async fn verify(args: &VerifyArgs) -> Result<()> {
     );
     let finalized = client.at_finalized().await?;
     let anchored_at = check_anchor(&client, &finalized, &bundle, receipt).await?;
-    let resolved = find_weights(&client, &finalized, anchored_at, receipt).await?;
+    let resolved = find_weights(&client, &finalized, anchored_at, bundle.weights_at.as_ref(), receipt).await?;
     let heads_at = resolved.at.number;
 
     steps.begin("loading and verifying the model");
     let store = args.store.clone().map_or_else(genesis::default_store, Ok)?;
-    let model = tokio::task::block_in_place(|| load(&genesis::open_store(&store)?, resolved))?;
+    let (model, processor) = tokio::task::block_in_place(|| load(&genesis::open_store(&store)?, resolved))?;
 
     steps.begin("replaying the answer");
     let engine = Engine::new(Arc::new(model), EngineConfig { threads: args.threads, ..Default::default() })?;
@@ -189,6 +191,7 @@ async fn verify(args: &VerifyArgs) -> Result<()> {
     replayed?;
     // After the replay, which names the position of a change: these say only that there is one.
     check_contents(&bundle, receipt)?;
+    text::check(&processor, &bundle.output, &bundle.finish_reason, &bundle.text)?;
 
     if args.source.json {
         let report = serde_json::json!({
@@ -196,14 +199,14 @@ async fn verify(args: &VerifyArgs) -> Result<()> {
             "weights": receipt.weights, "anchor_block": anchored_at.hash, "anchor_block_number": anchored_at.number,
             "finalized": true,
         });
-        println!("{report}");
+        out::line(report)
     } else {
-        println!("receipt {} is valid", bundle.id);
-        println!("  signed by its worker, and anchored in finalized block {anchored_at}");
-        println!("  weights are those of the chain at block {heads_at}, every tile verified");
-        println!("  {} positions replayed, every bit the same", bundle.commitments.len());
+        out::line(format_args!("receipt {} is valid", bundle.id))?;
+        out::line(format_args!("  signed by its worker, and anchored in finalized block {anchored_at}"))?;
+        out::line(format_args!("  weights are those of the chain at block {heads_at}, every tile verified"))?;
+        out::line(format_args!("  {} positions replayed, every bit the same", bundle.commitments.len()))?;
+        out::line("  text and end are what the tokens say")
     }
-    Ok(())
 }
 
 /// The signed receipt of a bundle, whose name it has.
@@ -247,8 +250,6 @@ async fn check_anchor(client: &ChainClient, state: &State, bundle: &Bundle, rece
         .anchor(&worker, claimed.sequence)
         .await?
         .with_context(|| format!("worker {worker} has no anchor {} at finalized block {at}", claimed.sequence))?;
-    let owner = state.worker_by_key(receipt.worker).await?;
-    ensure!(owner.as_ref() == Some(&worker), "the key that signed the receipt is not that of worker {worker}");
     let digest = |text: &String| -> Result<[u8; 32]> {
         let bytes = hex::decode(text.trim_start_matches("0x")).context("the proof is no hexadecimal text")?;
         bytes.try_into().map_err(|_| anyhow!("the proof has a digest that is not 32 bytes long"))
@@ -258,36 +259,83 @@ async fn check_anchor(client: &ChainClient, state: &State, bundle: &Bundle, rece
         .map_err(|error| anyhow!("anchor {} of {worker} does not contain the receipt: {error}", claimed.sequence))?;
     // What the bundle says about the block is only a worker's word.
     let block = client.finalized_block(anchor.anchored_at).await?;
-    block.with_context(|| format!("{} does not know block {}", client.url(), anchor.anchored_at))
+    let block = block.with_context(|| format!("{} does not know block {}", client.url(), anchor.anchored_at))?;
+    check_owner(client, state, block, &worker, receipt).await?;
+    Ok(block)
 }
 
-/// The specification and experts with which the receipt was made: those of today, or those of when it was anchored.
-async fn find_weights(client: &ChainClient, now: &State, then: BlockRef, receipt: &Receipt) -> Result<Resolved> {
-    if let Ok(resolved) = resolve_at(now, Some(receipt.spec)).await
-        && resolved.weights == receipt.weights
-    {
-        return Ok(resolved);
+/// That the key which signed the receipt is that of `worker`: now, or when the receipt was anchored, in block `then`. A worker
+/// may have left since, or have taken another key.
+async fn check_owner(
+    client: &ChainClient,
+    now: &State,
+    then: BlockRef,
+    worker: &AccountId,
+    receipt: &Receipt,
+) -> Result<()> {
+    if now.worker_by_key(receipt.worker).await?.as_ref() == Some(worker) {
+        return Ok(());
     }
-    let read = async { resolve_at(&client.at(then).await?, Some(receipt.spec)).await };
-    let resolved = read.await.map_err(|error| match error {
-        LoaderError::Chain(ChainError::StatePruned { .. }) => anyhow!(
-            "the model has changed since block {then}, whose state {} has dropped; ask a node that was started with \
-             --state-pruning archive",
+    let owner = async { client.at(then).await?.worker_by_key(receipt.worker).await };
+    let owner = owner.await.map_err(|error| match error {
+        ChainError::StatePruned { .. } => anyhow!(
+            "the key that signed the receipt is no longer that of worker {worker}; whether it was so in block {then}, {} has \
+             dropped: ask a node that was started with --state-pruning archive",
             client.url()
         ),
         error => anyhow!(error),
     })?;
-    ensure!(
-        resolved.weights == receipt.weights,
-        "the receipt is of weights {}, the chain names {} at block {then}",
-        receipt.weights,
-        resolved.weights
-    );
-    Ok(resolved)
+    ensure!(owner.as_ref() == Some(worker), "the key that signed the receipt is not that of worker {worker}");
+    Ok(())
 }
 
-/// The model of `resolved`, from blocks of `store` whose every tile is verified.
-fn load(store: &Store, resolved: Resolved) -> Result<Model> {
+/// The specification and experts with which the receipt was made: those of today, or those of when its worker says to have
+/// seen them named, or of when it was anchored, in block `then`. Each is asked of the chain; wherever the chain names the
+/// receipt's weights is as good as any other.
+async fn find_weights(
+    client: &ChainClient,
+    now: &State,
+    then: BlockRef,
+    hint: Option<&Finalized>,
+    receipt: &Receipt,
+) -> Result<Resolved> {
+    let mut places = Vec::new();
+    // A hint that names no finalized block is none.
+    if let Some(hint) = hint
+        && let Ok(Some(block)) = client.finalized_block(hint.block_number).await
+        && block.hash.to_string() == hint.block_hash
+    {
+        places.push(block);
+    }
+    places.push(then);
+    let mut named = match resolve_at(now, Some(receipt.spec)).await {
+        Ok(resolved) if resolved.weights == receipt.weights => return Ok(resolved),
+        other => vec![(now.block(), other)],
+    };
+    for block in places {
+        let read = async { resolve_at(&client.at(block).await?, Some(receipt.spec)).await };
+        match read.await {
+            Ok(resolved) if resolved.weights == receipt.weights => return Ok(resolved),
+            other => named.push((block, other)),
+        }
+    }
+    bail!("the chain does not name weights {}, of which the receipt is:{}", receipt.weights, told(&named, client.url()))
+}
+
+/// What was found where weights were looked for, a line each.
+fn told(named: &[(BlockRef, Result<Resolved, LoaderError>)], node: &str) -> String {
+    let line = |(block, found): &(BlockRef, Result<Resolved, LoaderError>)| match found {
+        Ok(resolved) => format!("\n  at block {block} it names {}", resolved.weights),
+        Err(LoaderError::Chain(ChainError::StatePruned { .. })) => format!(
+            "\n  the state of block {block} is dropped by {node}; ask a node that was started with --state-pruning archive"
+        ),
+        Err(error) => format!("\n  at block {block}: {error}"),
+    };
+    named.iter().map(line).collect()
+}
+
+/// The model of `resolved` and its text side, from blocks of `store` whose every tile is verified.
+fn load(store: &Store, resolved: Resolved) -> Result<(Model, TextProcessor)> {
     let get = |hash: &ContentHash| {
         store.get(hash).with_context(|| {
             format!("block {hash} of the model cannot be used; a running worker with --peers fetches it into its store")
@@ -295,6 +343,7 @@ fn load(store: &Store, resolved: Resolved) -> Result<Model> {
     };
     let Resolved { spec, heads, .. } = resolved;
     let experts = heads.iter().map(|layer| layer.iter().map(get).collect()).collect::<Result<_>>()?;
+    let processor = TextProcessor::from_block(&get(&spec.tokenizer)?)?;
     let blocks = ModelBlocks { trunk: get(&spec.trunk)?, router: get(&spec.router)?, spec, experts };
-    Ok(Model::load(blocks)?)
+    Ok((Model::load(blocks)?, processor))
 }

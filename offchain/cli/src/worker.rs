@@ -1,6 +1,6 @@
 //! `blyan worker`: what the chain and a worker say of it.
 
-use crate::api::Api;
+use crate::{api::Api, out};
 use anyhow::{Context, Result, anyhow};
 use blyan_chain::{AccountId, ChainClient, ChainOptions};
 use blyan_primitives::worker::Roles;
@@ -62,19 +62,22 @@ async fn status(args: &StatusArgs) -> Result<()> {
             "receipts": served.receipts, "tokens": served.tokens.to_string(), "free": balance.free.to_string(),
             "block": state.block().number, "health": health.ok(),
         });
-        println!("{}", serde_json::to_string_pretty(&value)?);
-        return Ok(());
+        return out::line(serde_json::to_string_pretty(&value)?);
     }
-    println!("worker      {account}, {}", if worker.online { "online" } else { "offline" });
-    println!("tier        {}, roles {}, region {}", worker.tier, roles.join(", "), worker.info.region);
-    println!("addresses   {}", addresses.join(", "));
-    println!("anchored    {} receipts in {} anchors, {} tokens", served.receipts, served.next, served.tokens);
-    println!("balance     {} BLY free, {} BLY bonded", bly(balance.free), bly(worker.bond));
-    match health {
-        Ok(health) => println!("health      {}", health["status"].as_str().unwrap_or("unknown")),
-        Err(error) => println!("health      {error:#}"),
-    }
-    Ok(())
+    let health = match health {
+        Ok(health) => health["status"].as_str().unwrap_or("unknown").to_owned(),
+        Err(error) => format!("{error:#}"),
+    };
+    let online = if worker.online { "online" } else { "offline" };
+    out::line(format_args!("worker      {account}, {online}"))?;
+    out::line(format_args!("tier        {}, roles {}, region {}", worker.tier, roles.join(", "), worker.info.region))?;
+    out::line(format_args!("addresses   {}", addresses.join(", ")))?;
+    out::line(format_args!(
+        "anchored    {} receipts in {} anchors, {} tokens",
+        served.receipts, served.next, served.tokens
+    ))?;
+    out::line(format_args!("balance     {} BLY free, {} BLY bonded", bly(balance.free), bly(worker.bond)))?;
+    out::line(format_args!("health      {health}"))
 }
 
 fn role_names(roles: Roles) -> Vec<&'static str> {

@@ -5,12 +5,14 @@
 //! bench MODEL.gguf [--threads 1,2] [--prompt 512] [--decode 128] [--rounds 5] [--pass 128]
 //! ```
 //!
-//! Decoding is measured twice: from an empty context, and after the prompt. It reads every weight once a token, and every key
-//! and value of the context, so that its speed times those bytes is a share of the bandwidth with which memory can be read at
-//! all. Figures are the best of the rounds, other load on the machine only ever takes away; medians are beside them.
+//! Decoding is measured twice: from an empty context, and `_after_prompt`. It reads every weight once a token, and every key
+//! and value of the context: `bytes_per_token` counts both, at the middle of the answer. Its speed times those bytes is a
+//! fraction of the bandwidth with which as many threads can read memory at all. Figures are the best of the rounds, other
+//! load on the machine only ever takes away; medians are beside them.
 //!
-//! `load_heap_bytes` is what making a model of verified, mapped blocks allocates, which bounds what can have been copied:
-//! the weights stay where the files are mapped.
+//! `load_heap_bytes` is what making a model of verified, mapped blocks allocates, and `heap_bytes_per_token` what a step of
+//! decoding allocates beside the room for its own keys and values, on one thread. They bound what can have been copied: the
+//! weights stay where the files are mapped.
 
 use blyan_model::{
     exec::{Engine, EngineConfig, Model, ModelBlocks},
@@ -50,10 +52,12 @@ fn main() -> Fallible<()> {
     }
     let folder = tempfile::tempdir()?;
     let (model, load_heap_bytes) = load(source.as_ref(), folder.path())?;
+    let heap_bytes_per_token = decoding_heap(&model)?;
     let buffer: Vec<u64> = (0..1u64 << 26).collect();
     for &threads in &plan.threads {
         let mut figures = measure(&model, threads, &plan, &buffer)?;
         figures["load_heap_bytes"] = load_heap_bytes.into();
+        figures["heap_bytes_per_token"] = heap_bytes_per_token.into();
         println!("{figures}");
     }
     Ok(())
@@ -84,6 +88,31 @@ fn load(source: &Path, folder: &Path) -> Fallible<(Arc<Model>, u64)> {
     let allocated = allocation_counter::measure(|| model = Some(Model::load(blocks)));
     let model = model.ok_or("the model was not loaded")??;
     Ok((Arc::new(model), allocated.bytes_total))
+}
+
+/// Bytes that a step of decoding allocates, without those of the keys and values that it keeps.
+fn decoding_heap(model: &Arc<Model>) -> Fallible<u64> {
+    const STEPS: u64 = 64;
+    // Only this thread's allocations are counted, so that it has to do all the work.
+    let engine = Engine::new(model.clone(), EngineConfig { threads: 1, ..EngineConfig::default() })?;
+    let mut session = engine.session(&[1, 2], Sampling::GREEDY, 1 + STEPS as usize)?;
+    while !engine.prefill(&mut session, usize::MAX)?.is_done() {}
+    let mut step = || engine.decode(&mut [&mut session]).pop().ok_or("nothing was decoded")?.map_err(|e| e.to_string());
+    // Grows the engine's own scratch memory.
+    step()?;
+    let mut failed = None;
+    let allocated = allocation_counter::measure(|| {
+        for _ in 0..STEPS {
+            if let Err(error) = step() {
+                failed = Some(error);
+            }
+        }
+    });
+    let kept = engine.cache_bytes(2 + STEPS as usize) - engine.cache_bytes(2);
+    match failed {
+        Some(error) => Err(error.into()),
+        None => Ok(allocated.bytes_total.saturating_sub(kept as u64) / STEPS),
+    }
 }
 
 /// Bytes a second that `threads` threads read from memory together.
@@ -156,22 +185,30 @@ fn measure(model: &Arc<Model>, threads: usize, plan: &Plan, buffer: &[u64]) -> F
         answer(&prompt[..2], &mut Rates::default(), &mut decode)?;
         answer(&prompt, &mut prefill, &mut decode_after)?;
     }
-    let weights = model.bytes_per_token() as f64;
-    // Of the mean position of the answer; a page is 16 positions.
-    let cache = |first: usize| engine.cache_bytes(first + plan.decode / 2) as f64;
-    let fraction = |rates: &Rates, first: usize| rates.best() * (weights + cache(first)) / memory.best();
+    let weights = model.bytes_per_token();
+    // At the middle of the answer; a page is 16 positions.
+    let bytes = |first: usize| weights + engine.cache_bytes(first + plan.decode / 2) as u64;
+    let (empty, after) = (bytes(2), bytes(prompt.len()));
+    let gb_per_second = |rates: &Rates, bytes: u64| rates.best() * bytes as f64 / 1e9;
+    let fraction = |rates: &Rates, bytes: u64| rates.best() * bytes as f64 / memory.best();
     Ok(json!({
         "threads": threads,
-        "cpu": engine.cpu().to_string(),
+        "code_path": engine.cpu().to_string(),
+        "prompt_tokens": prompt.len(),
+        "answer_tokens": plan.decode,
         "prefill_tokens_per_second": prefill.best(),
         "decode_tokens_per_second": decode.best(),
         "decode_after_prompt_tokens_per_second": decode_after.best(),
-        "medians": format!("{:.0} {:.0} {:.0}", prefill.median(), decode.median(), decode_after.median()),
-        "bytes_per_token": model.bytes_per_token(),
-        "weight_gb_per_second": decode.best() * weights / 1e9,
+        "medians": format!("{:.0}, {:.0}, {:.0}", prefill.median(), decode.median(), decode_after.median()),
+        "weight_bytes_per_token": weights,
+        "bytes_per_token": empty,
+        "bytes_per_token_after_prompt": after,
+        "weight_gb_per_second": gb_per_second(&decode, weights),
+        "weight_gb_per_second_after_prompt": gb_per_second(&decode_after, weights),
+        "gb_per_second": gb_per_second(&decode, empty),
+        "gb_per_second_after_prompt": gb_per_second(&decode_after, after),
         "memory_gb_per_second": memory.best() / 1e9,
-        "weight_bandwidth_fraction": decode.best() * weights / memory.best(),
-        "bandwidth_fraction": fraction(&decode, 2),
-        "bandwidth_fraction_after_prompt": fraction(&decode_after, prompt.len()),
+        "bandwidth_fraction": fraction(&decode, empty),
+        "bandwidth_fraction_after_prompt": fraction(&decode_after, after),
     }))
 }

@@ -13,7 +13,7 @@ use blyan_primitives::{
     spec::{Dimensions, F32Bits},
 };
 use std::sync::Arc;
-use support::{Random, awkward, blocks};
+use support::{Random, awkward, blocks, tiny_blocks};
 
 const OUTPUT: usize = 9;
 
@@ -56,8 +56,13 @@ fn answer(engine: &Engine, prompt: &[u32], sampling: Sampling, chunk: usize) -> 
     (session.output().to_vec(), session.commitments().to_vec())
 }
 
-/// Shapes with and without everything that is optional, and with each size of block.
-fn shapes() -> Vec<Dimensions> {
+/// A model of awkward shape, and the tiny one of development chains, each with its name.
+fn two_models() -> [(&'static str, Arc<Model>); 2] {
+    [("awkward", model(&awkward(), 8)), ("tiny", Arc::new(Model::load(tiny_blocks()).unwrap()))]
+}
+
+/// Models with and without everything that is optional, and with each size of block.
+fn models() -> Vec<(&'static str, Arc<Model>)> {
     let plain = Dimensions {
         hidden: 64,
         head_dim: 16,
@@ -73,23 +78,19 @@ fn shapes() -> Vec<Dimensions> {
         ..awkward()
     };
     let wide = Dimensions { hidden: 192, heads: 8, kv_heads: 1, head_dim: 80, activation_block: 64, ..plain.clone() };
-    vec![awkward(), plain, wide]
+    let [awkward, tiny] = two_models();
+    vec![awkward, tiny, ("plain", model(&plain, 7)), ("wide", model(&wide, 9))]
 }
 
 #[test]
 fn every_code_path_and_any_number_of_threads_give_the_same_bits() {
-    for (i, d) in shapes().iter().enumerate() {
-        let model = model(d, 7 + i as u64);
-        let prompt = Random(1).tokens(45, d.vocab);
+    for (name, model) in models() {
+        let prompt = Random(1).tokens(45, model.spec().dimensions.vocab);
         let expected = answer(&scalar(&model), &prompt, sampled(3), 1000);
         for path in CpuPath::available() {
             for threads in 1..=3 {
                 let engine = engine(&model, config(path, threads, 64));
-                assert_eq!(
-                    answer(&engine, &prompt, sampled(3), 1000),
-                    expected,
-                    "{path}, {threads} threads, shape {i}"
-                );
+                assert_eq!(answer(&engine, &prompt, sampled(3), 1000), expected, "{path}, {threads} threads, {name}");
             }
         }
     }
@@ -97,26 +98,28 @@ fn every_code_path_and_any_number_of_threads_give_the_same_bits() {
 
 #[test]
 fn a_prompt_can_be_cut_anywhere() {
-    let model = model(&awkward(), 8);
-    let prompt = Random(2).tokens(50, 133);
-    let expected = answer(&scalar(&model), &prompt, sampled(4), 1000);
-    for path in CpuPath::available() {
-        for (pass_tokens, chunk) in [(64, 1), (64, 7), (64, 16), (5, 1000), (1, 1000), (17, 20)] {
-            let engine = engine(&model, config(path, 2, pass_tokens));
-            assert_eq!(answer(&engine, &prompt, sampled(4), chunk), expected, "{path}, {chunk} of {pass_tokens}");
+    for (name, model) in two_models() {
+        let prompt = Random(2).tokens(50, model.spec().dimensions.vocab);
+        let expected = answer(&scalar(&model), &prompt, sampled(4), 1000);
+        for path in CpuPath::available() {
+            for (pass_tokens, chunk) in [(64, 1), (64, 7), (64, 16), (5, 1000), (1, 1000), (17, 20)] {
+                let engine = engine(&model, config(path, 2, pass_tokens));
+                let found = answer(&engine, &prompt, sampled(4), chunk);
+                assert_eq!(found, expected, "{name}, {path}, {chunk} of {pass_tokens}");
+            }
         }
     }
 }
 
 #[test]
 fn strangers_in_a_batch_change_nothing() {
-    let d = awkward();
-    let model = model(&d, 9);
-    for path in CpuPath::available() {
+    let cases = two_models().into_iter().flat_map(|case| CpuPath::available().map(move |path| (case.clone(), path)));
+    for ((name, model), path) in cases {
         for pass_tokens in [4, 64] {
             let engine = engine(&model, config(path, 2, pass_tokens));
             let mut random = Random(5);
-            let prompts: Vec<Vec<u32>> = (0..11).map(|i| random.tokens(1 + i * 5, d.vocab)).collect();
+            let vocab = model.spec().dimensions.vocab;
+            let prompts: Vec<Vec<u32>> = (0..11).map(|i| random.tokens(1 + i * 5, vocab)).collect();
             let mut sessions: Vec<Session> = Vec::new();
             for (i, prompt) in prompts.iter().enumerate() {
                 sessions.push(engine.session(prompt, sampled(i as u64), OUTPUT).unwrap());
@@ -131,7 +134,8 @@ fn strangers_in_a_batch_change_nothing() {
             }
             for (i, (prompt, session)) in prompts.iter().zip(&sessions).enumerate() {
                 let alone = answer(&engine, prompt, sampled(i as u64), 1000);
-                assert_eq!((session.output().to_vec(), session.commitments().to_vec()), alone, "session {i}, {path}");
+                let found = (session.output().to_vec(), session.commitments().to_vec());
+                assert_eq!(found, alone, "session {i}, {name}, {path}");
             }
         }
     }

@@ -2,6 +2,7 @@
 
 mod common;
 
+use allocation_counter::measure;
 use blyan_model::{
     exec::{CpuPath, Engine, EngineConfig, Model, ModelBlocks},
     import::{ImportOptions, import_gguf},
@@ -12,22 +13,25 @@ use blyan_primitives::{ids::Commitment, receipt::Sampling, spec::F32Bits};
 use common::{Blocks, genesis_file, keep, name};
 use std::sync::{Arc, LazyLock};
 
-/// Imported once for all tests. `experts` is 1 for the dense model.
-fn import(experts: u16, top_k: u16) -> Arc<Model> {
+/// The genesis model's blocks; `experts` is 1 for the dense model.
+fn import(experts: u16, top_k: u16) -> ModelBlocks {
     let mut blocks = Blocks::new();
     let options = ImportOptions { experts, top_k, ..ImportOptions::new(name("smollm2")) };
     let genesis = import_gguf(&genesis_file(), &options, &mut keep(&mut blocks), &mut |_| ()).unwrap();
     let block = |hash| blocks[hash].clone();
-    let model = ModelBlocks {
+    ModelBlocks {
         trunk: block(&genesis.spec.trunk),
         router: block(&genesis.spec.router),
         experts: genesis.heads.iter().map(|layer| layer.iter().map(block).collect()).collect(),
         spec: genesis.spec,
-    };
-    Arc::new(Model::load(model).unwrap())
+    }
 }
 
-static MODEL: LazyLock<Arc<Model>> = LazyLock::new(|| import(4, 2));
+fn load(blocks: ModelBlocks) -> Arc<Model> {
+    Arc::new(Model::load(blocks).unwrap())
+}
+
+static MODEL: LazyLock<Arc<Model>> = LazyLock::new(|| load(import(4, 2)));
 
 fn engine(model: &Arc<Model>, cpu: Option<CpuPath>, threads: usize) -> Engine {
     Engine::new(model.clone(), EngineConfig { threads, cpu, pass_tokens: 20 }).unwrap()
@@ -94,7 +98,30 @@ fn four_equal_experts_are_the_dense_model_to_the_bit() {
         engine(model, None, 2).logits(&text, 0, visit).unwrap();
         bits
     };
-    assert_eq!(bits(&MODEL), bits(&import(1, 1)));
+    assert_eq!(bits(&MODEL), bits(&load(import(1, 1))));
+}
+
+#[test]
+fn no_weight_is_copied_on_the_way_to_a_token() {
+    let blocks = import(4, 2);
+    let mut model = None;
+    let loading = measure(|| model = Some(load(blocks)));
+    // Names and places of tensors, a list of turns a position: of 135 MB of weights, nothing.
+    assert!(loading.bytes_total < 1 << 20, "{loading:?}");
+
+    // Counted is what this thread allocates: with one thread it does all the work.
+    let engine = engine(&model.unwrap(), None, 1);
+    let mut session = engine.session(&prompt(16), Sampling::GREEDY, 17).unwrap();
+    while !engine.prefill(&mut session, 100).unwrap().is_done() {}
+    // Takes position 15, the last of a page of keys and values. The first step also grows the scratch memory.
+    let mut step = || measure(|| assert!(engine.decode(&mut [&mut session]).remove(0).is_ok()));
+    step();
+    let page = step();
+    assert!(page.bytes_total < 1 << 20, "a step that begins a page of keys and values: {page:?}");
+    for _ in 17..31 {
+        let inside = step();
+        assert!(inside.bytes_total < 4096 && inside.bytes_current == 0, "a step inside a page: {inside:?}");
+    }
 }
 
 #[test]

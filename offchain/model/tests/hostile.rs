@@ -4,11 +4,11 @@ mod support;
 
 use blyan_model::exec::{Engine, EngineConfig, ExecError, LoadError, Model, ModelBlocks};
 use blyan_primitives::{
-    block::BlockKind,
+    block::{BlockKind, DType, Form, Layout, PayloadType, Quantisation},
     receipt::Sampling,
     spec::{Dimensions, F32Bits, SpecError},
 };
-use blyan_tensorblock::BlockError;
+use blyan_tensorblock::{Block, BlockBuilder, BlockError, VerifiedBlock, quant::pack_rows16k4};
 use std::sync::Arc;
 use support::{awkward, blocks, tweaked};
 
@@ -27,7 +27,7 @@ fn a_spec_that_is_unsound_is_refused() {
     assert!(matches!(refused(model), LoadError::Spec(SpecError::Dimensions)));
     let mut model = sound();
     model.spec.dimensions.rope_theta = F32Bits::new(0.5);
-    assert!(matches!(refused(model), LoadError::RopeTheta(theta) if theta == 0.5));
+    assert!(matches!(refused(model), LoadError::Spec(SpecError::Dimensions)));
 }
 
 #[test]
@@ -49,6 +49,51 @@ fn a_block_in_the_wrong_place_is_refused() {
         panic!("another error")
     };
     assert_eq!(hash, sound().router.hash());
+}
+
+/// The block with byte `at` of its file changed, under the name that it then has.
+fn changed(block: &VerifiedBlock, at: usize, value: u8) -> VerifiedBlock {
+    let mut bytes = block.file_bytes().to_vec();
+    bytes[at] = value;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), bytes).unwrap();
+    Block::open(file.path()).unwrap().verify(1).unwrap()
+}
+
+#[test]
+fn blocks_that_do_not_hold_tensors_are_refused() {
+    // The payload's type is the header's first byte, the header comes after the prefix of 16 bytes.
+    let engine = |block: &VerifiedBlock| changed(block, 16, 1);
+    let mut model = sound();
+    model.trunk = engine(&model.trunk);
+    model.spec.trunk = model.trunk.hash();
+    assert!(matches!(refused(model), LoadError::Payload { found: PayloadType::Eeb, .. }));
+    let mut model = sound();
+    model.experts[2][4] = engine(&model.experts[2][4]);
+    let hash = model.experts[2][4].hash();
+    assert!(matches!(refused(model), LoadError::Payload { hash: named, .. } if named == hash));
+}
+
+#[test]
+fn weights_that_hide_bytes_in_their_padding_are_refused() {
+    let d = awkward();
+    let (rows, k) = (d.ffn as usize, d.hidden as usize);
+    let expert = |fill: i8| {
+        let mut block = BlockBuilder::new(BlockKind::Expert, Form::Serving, Quantisation::PerChannel);
+        for (name, rows, k) in [("gate", rows, k), ("up", rows, k), ("down", k, rows)] {
+            let mut packed = pack_rows16k4(&vec![1; rows * k], rows, k).unwrap();
+            *packed.last_mut().unwrap() = if name == "up" { fill } else { 0 };
+            block.tensor(name, DType::Int8, Layout::Rows16K4, &[rows as u32, k as u32], packed).unwrap();
+            let scale = format!("{name}.scale");
+            block.tensor(&scale, DType::F32, Layout::RowMajor, &[rows as u32], vec![0.5f32; rows]).unwrap();
+        }
+        block.finish().unwrap().into_block().unwrap()
+    };
+    let mut model = sound();
+    model.experts[0][1] = expert(0);
+    Model::load(model.clone()).unwrap();
+    model.experts[0][1] = expert(5);
+    assert!(matches!(refused(model), LoadError::Tensor(BlockError::TensorPadding { .. })));
 }
 
 #[test]

@@ -196,6 +196,14 @@ fn gguf_files_that_are_no_model_are_refused() {
     assert_eq!(unsupported(good().u32("llama.attention.value_length", 8)), "attention.value_length");
     assert_eq!(unsupported(good().u32("llama.rope.dimension_count", 8)), "rope.dimension_count");
     assert_eq!(unsupported(good().u32("llama.attention.sliding_window", 8)), "attention.sliding_window");
+    for key in ["rope.scaling.factor", "rope.scale_linear"] {
+        let scaled = |factor| good().f32(&format!("llama.{key}"), factor);
+        assert_eq!((unsupported(scaled(4.0)), unsupported(scaled(f32::NAN))), (key, key));
+        // Factors that scale nothing, and one that the type says is not to be used.
+        for file in [scaled(0.0), scaled(1.0), scaled(4.0).text("llama.rope.scaling.type", "none")] {
+            from_gguf(&file, &options()).unwrap();
+        }
+    }
     assert!(matches!(refused(good().u32("llama.block_count", 60_000)), ImportError::Spec(_)));
     assert!(matches!(refused(good().u32("llama.attention.head_count", 0)), ImportError::Spec(_)));
     assert!(matches!(
@@ -352,7 +360,11 @@ fn checkpoints_with_wrong_tensors_are_refused() {
 #[case("quantization_config", serde_json::json!({ "bits": 4 }))]
 fn settings_that_change_the_computation_are_refused(#[case] key: &str, #[case] value: serde_json::Value) {
     let place = if key == "rope_type" { "rope_scaling" } else { key };
-    let error = refused(Family::Qwen3Moe, 1, |c| c.config[place] = value, |_| ());
+    let change = |c: &mut Checkpoint| {
+        c.config[place] = value;
+        c.config["use_sliding_window"] = serde_json::json!(true);
+    };
+    let error = refused(Family::Qwen3Moe, 1, change, |_| ());
     assert!(matches!(error, ImportError::Hf(HfError::Config { key: named, .. }) if named == key));
 }
 

@@ -8,7 +8,7 @@ use blyan_model::{
     tiny,
     tokenizer::{Generation, MAX_TEXT, TextStream, Tokenizer, TokenizerError},
 };
-use blyan_primitives::block::BlockKind;
+use blyan_primitives::block::{BlockKind, PayloadType};
 use common::gguf::{GgufFile, alphabet};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -182,7 +182,23 @@ fn odd_tokenizers_are_refused() {
         other => panic!("{other}"),
     };
     assert!(matches!(Tokenizer::from_json(b"{"), Err(TokenizerError::Json(_))));
-    assert!(matches!(refused(|j| j["version"] = json!("2.0")), TokenizerError::Unusable(_)));
+    assert_eq!(unsupported(refused(|j| j["version"] = json!("2.0"))), "version of tokenizer.json");
+    assert_eq!(unsupported(refused(|j| j["model"]["end_of_word_suffix"] = json!("</w>"))), "end-of-word suffix");
+    assert!(matches!(refused(|j| j["model"]["vocab"]["more"] = json!(7)), TokenizerError::DuplicateId { id: 7, .. }));
+    assert!(matches!(
+        refused(|j| j["model"]["vocab"]["more"] = json!(u32::MAX)),
+        TokenizerError::VocabularySize { tokens: 0x1_0000_0000, .. }
+    ));
+    assert!(matches!(
+        refused(|j| j["model"]["merges"] = json!(["a b c"])),
+        TokenizerError::Merge { index: 0, merge } if merge == "a b c"
+    ));
+    assert!(matches!(refused(|j| j["added_tokens"][0]["content"] = json!("")), TokenizerError::EmptyToken { id: 256 }));
+    assert_eq!(
+        unsupported(refused(|j| j["added_tokens"][2]["rstrip"] = json!(true))),
+        "stripping token that is no control token"
+    );
+    assert_eq!(unsupported(refused(|j| j["added_tokens"][2]["content"] = json!("x".repeat(300)))), "added token");
     assert!(matches!(refused(|j| j["model"]["merges"] = json!([["a", "zz"]])), TokenizerError::Unusable(_)));
     assert_eq!(unsupported(refused(|j| j["model"]["dropout"] = json!(0.1))), "dropout");
     assert_eq!(unsupported(refused(|j| j["model"]["type"] = json!("WordPiece"))), "tokenizer model");
@@ -206,6 +222,273 @@ fn odd_tokenizers_are_refused() {
         TextProcessor::new(&tokenizer_json(|_| ()), None, beyond),
         Err(ChatError::Tokenizer(TokenizerError::UnknownId { id: 9999, .. }))
     ));
+}
+
+/// Steps of tokenizers that no model of ours has: some of them panic in the crate that executes them.
+#[test]
+fn steps_that_no_model_needs_are_refused() {
+    let refused =
+        |part: &str, step: Value| match Tokenizer::from_json(&tokenizer_json(|json| json[part] = step.clone())) {
+            Err(TokenizerError::Unsupported { found, .. }) => found,
+            Err(TokenizerError::Json(error)) => format!("malformed: {error}"),
+            other => panic!("{step}: {other:?}"),
+        };
+    let (normaliser, pre) = ("normalizer", "pre_tokenizer");
+    for (part, ty) in [
+        (normaliser, "Precompiled"),
+        (normaliser, "Lowercase"),
+        (normaliser, "Bert"),
+        (normaliser, "Strip"),
+        (normaliser, "Nmt"),
+        (pre, "FixedLength"),
+        (pre, "BertPreTokenizer"),
+        (pre, "Whitespace"),
+        (pre, "UnicodeScripts"),
+        (pre, "NFC"),
+        (normaliser, "ByteLevel"),
+    ] {
+        assert_eq!(refused(part, json!({ "type": ty })), ty);
+        let list = if part == pre { "pretokenizers" } else { "normalizers" };
+        assert_eq!(refused(part, json!({ "type": "Sequence", list: [{ "type": ty }] })), ty);
+    }
+    assert_eq!(refused(pre, json!({ "type": "FixedLength", "length": 0 })), "FixedLength");
+    assert_eq!(refused(normaliser, json!({ "type": "Precompiled", "precompiled_charsmap": "AA==" })), "Precompiled");
+    // Of the wrong kind of steps, of too many, and of steps that make a text longer again and again.
+    assert!(refused(pre, json!({ "type": "Sequence", "normalizers": [] })).contains("something else"));
+    let digits = json!({ "type": "Digits", "individual_digits": true });
+    assert!(refused(pre, json!({ "type": "Sequence", "pretokenizers": vec![digits; 17] })).contains("more than 16"));
+    let replace = |from: Value, to: &str| json!({ "type": "Replace", "pattern": from, "content": to });
+    let longer = replace(json!({ "String": "a" }), "▁");
+    assert_eq!(refused(normaliser, json!({ "type": "Sequence", "normalizers": [longer, longer] })), "Replace twice");
+    let metaspace = json!({ "type": "Metaspace", "replacement": "▁" });
+    assert_eq!(refused(pre, json!({ "type": "Sequence", "pretokenizers": [metaspace, metaspace] })), "Metaspace twice");
+    // Replacements that make an added token empty, or a text without bound.
+    for (from, to) in [
+        (json!({ "String": "" }), "▁"),
+        (json!({ "String": "a" }), ""),
+        (json!({ "String": "a" }), "aa"),
+        (json!({ "Regex": "^" }), "▁"),
+    ] {
+        assert!(refused(normaliser, replace(from, to)).starts_with("Replace of"));
+    }
+    assert!(refused(normaliser, json!({ "type": "Prepend", "prepend": "" })).starts_with("Prepend of"));
+    let split =
+        |text: &str| json!({ "type": "Split", "pattern": { "Regex": text }, "behavior": "Isolated", "invert": false });
+    assert!(refused(pre, split("")).starts_with("Split at"));
+    assert!(refused(pre, split(&"x".repeat(5000))).starts_with("Split at"));
+    // A setting that is not known may change what the step does.
+    assert!(refused(normaliser, json!({ "type": "NFC", "form": "NFD" })).contains("unknown field `form`"));
+    assert!(refused(pre, json!({ "type": "Metaspace", "replacement": "▁▁" })).contains("malformed"));
+}
+
+/// The tokenizers of the families that are supported, over the vocabulary of [`tokenizer_json`] and some merges.
+fn shapes() -> Vec<Value> {
+    let shape = |normaliser: Value, pre: Value| {
+        let json = tokenizer_json(|json| {
+            for (id, token) in (259..).zip(["ab", "12", "Ġa", "▁", "▁a", "<unk>"]) {
+                json["model"]["vocab"][token] = json!(id);
+            }
+            json["model"]["merges"] = json!([["a", "b"], ["1", "2"], ["Ġ", "a"], ["▁", "a"]]);
+            json["model"]["unk_token"] = json!("<unk>");
+            json["normalizer"] = normaliser;
+            json["pre_tokenizer"] = pre;
+        });
+        serde_json::from_slice(&json).unwrap()
+    };
+    let byte_level = |use_regex: bool| json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": use_regex });
+    let split =
+        |text: &str| json!({ "type": "Split", "pattern": { "Regex": text }, "behavior": "Isolated", "invert": false });
+    let sequence = |steps: Value| json!({ "type": "Sequence", "pretokenizers": steps });
+    let digits = json!({ "type": "Digits", "individual_digits": true });
+    let llama3 = r"(?i:'s|'t|'re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s+(?!\S)|\s+";
+    let llama2 = json!({ "type": "Sequence", "normalizers": [
+        { "type": "Prepend", "prepend": "▁" },
+        { "type": "Replace", "pattern": { "String": " " }, "content": "▁" },
+    ] });
+    vec![
+        shape(Value::Null, byte_level(true)),
+        shape(Value::Null, sequence(json!([digits, byte_level(true)]))),
+        shape(Value::Null, sequence(json!([split(llama3), byte_level(false)]))),
+        shape(json!({ "type": "NFC" }), sequence(json!([split(llama3), byte_level(false)]))),
+        shape(llama2, Value::Null),
+        shape(
+            Value::Null,
+            json!({ "type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": false }),
+        ),
+        shape(Value::Null, json!({ "type": "Metaspace", "replacement": "▁", "add_prefix_space": true })),
+    ]
+}
+
+#[test]
+fn a_file_means_what_its_own_library_reads_in_it() {
+    for json in shapes() {
+        let bytes = json.to_string().into_bytes();
+        let ours = Tokenizer::from_json(&bytes).unwrap();
+        let mut theirs = tokenizers::Tokenizer::from_bytes(&bytes).unwrap();
+        theirs.set_encode_special_tokens(true);
+        for text in [
+            "",
+            " ",
+            "ab a b  ab",
+            "1212 12x3",
+            "caf\u{e9} cafe\u{301}",
+            "a</think>b <|a|>",
+            "it's\n\n  so ▁a",
+            "日本😀\t",
+        ] {
+            let expected = theirs.encode_fast(text, false).unwrap();
+            assert_eq!(ours.encode(text).unwrap(), expected.get_ids(), "{text:?} with {}", json["pre_tokenizer"]);
+        }
+    }
+}
+
+/// The places of `value`, as JSON pointers; of a vocabulary only the first few.
+fn places(value: &Value, at: &str, out: &mut Vec<String>) {
+    out.push(at.to_owned());
+    match value {
+        Value::Object(map) => {
+            let few = if at.ends_with("vocab") { 4 } else { usize::MAX };
+            for (key, value) in map.iter().take(few) {
+                places(value, &format!("{at}/{}", key.replace('~', "~0").replace('/', "~1")), out);
+            }
+        },
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(i, value)| places(value, &format!("{at}/{i}"), out));
+        },
+        _ => (),
+    }
+}
+
+/// What a stranger may put in any place of a tokenizer.
+fn poison() -> impl Strategy<Value = Value> {
+    let kinds = [
+        "Sequence",
+        "NFC",
+        "NFKC",
+        "Prepend",
+        "Replace",
+        "Strip",
+        "Precompiled",
+        "Lowercase",
+        "ByteLevel",
+        "Digits",
+        "Split",
+        "Metaspace",
+        "FixedLength",
+        "Whitespace",
+        "Punctuation",
+        "BPE",
+        "Unigram",
+        "WordPiece",
+        "ByteFallback",
+    ];
+    let words = [
+        "",
+        " ",
+        "a",
+        "▁",
+        "ab",
+        "é",
+        "first",
+        "never",
+        "Removed",
+        "MergedWithNext",
+        "MergedWithPrevious",
+        "Contiguous",
+        "(a*)*b",
+        "a*",
+        "^",
+        "$",
+        r"\b",
+        r"(?<=a)",
+        r"(a)\1",
+        "(?>a+)",
+        r"\K",
+        r"\G",
+        "(",
+        r"\p{L}{9999}",
+        "(?(1)a|b)",
+        "#version",
+    ];
+    let steps = [
+        json!({ "type": "FixedLength", "length": 0 }),
+        json!({ "type": "Precompiled", "precompiled_charsmap": "" }),
+        json!({ "type": "Replace", "pattern": { "Regex": "a*" }, "content": "" }),
+        json!({ "type": "Replace", "pattern": { "String": "a" }, "content": " " }),
+        json!({ "type": "Prepend", "prepend": " " }),
+        json!({ "type": "Split", "pattern": { "Regex": "a|" }, "behavior": "Removed", "invert": true }),
+        json!({ "type": "ByteLevel", "add_prefix_space": true, "use_regex": true }),
+        json!({ "type": "Metaspace", "replacement": "a", "prepend_scheme": "always" }),
+        json!({ "id": 259, "content": "ab", "single_word": false, "lstrip": true, "rstrip": true, "normalized": true,
+                "special": false }),
+    ];
+    prop_oneof![
+        prop::sample::select(vec![
+            json!(null),
+            json!(0),
+            json!(-1),
+            json!(1),
+            json!(u32::MAX),
+            json!(0.5),
+            json!([]),
+            json!({}),
+            json!(true)
+        ]),
+        prop::sample::select(kinds.map(|kind| json!(kind)).to_vec()),
+        prop::sample::select(words.map(|word| json!(word)).to_vec()),
+        prop::sample::select(steps.to_vec()),
+        r"[a1()|*+?\[\]^$.{}\\pLNdswb=!<>:,-]{1,14}".prop_map(|text| json!(text)),
+    ]
+}
+
+static SHAPES: LazyLock<Vec<Value>> = LazyLock::new(shapes);
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1500))]
+
+    #[test]
+    fn changed_tokenizers_never_panic(
+        shape: prop::sample::Index,
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<bool>(), poison()), 1..4),
+        text in "[ab12 é\u{301}😀▁\n<|>/think]{0,24}",
+    ) {
+        let mut json = shape.get(&SHAPES).clone();
+        for (place, remove, value) in changes {
+            let mut all = Vec::new();
+            places(&json, "", &mut all);
+            let at = place.get(&all);
+            let (parent, key) = at.rsplit_once('/').unwrap_or(("", ""));
+            match json.pointer_mut(parent) {
+                Some(Value::Object(map)) if remove => drop(map.remove(key)),
+                Some(Value::Array(items)) if remove => items.push(value),
+                _ => if let Some(there) = json.pointer_mut(at) {
+                    *there = value;
+                },
+            }
+        }
+        if let Ok(tokenizer) = Tokenizer::from_json(json.to_string().as_bytes()) {
+            for text in [text.as_str(), "a  b ab", "café"] {
+                if let Ok(tokens) = tokenizer.encode(text) {
+                    let _ = tokenizer.decode(&tokens);
+                }
+            }
+            let _ = TextProcessor::new(json.to_string().as_bytes(), Some("<|a|>{{ messages[0].content }}"), GENERATION)
+                .and_then(|processor| processor.chat(&user(&text), true));
+        }
+    }
+
+    #[test]
+    fn damaged_tokenizers_never_panic(shape: prop::sample::Index, at: prop::sample::Index, byte: u8, cut: bool) {
+        let mut bytes = shape.get(&SHAPES).to_string().into_bytes();
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        if cut {
+            bytes.truncate(at);
+        }
+        if let Ok(tokenizer) = Tokenizer::from_json(&bytes) {
+            let _ = tokenizer.encode("a b</think>12 é").map(|tokens| tokenizer.decode(&tokens));
+        }
+    }
 }
 
 #[test]
@@ -248,6 +531,21 @@ fn sentencepiece_vocabularies_are_decoded() {
     });
     let text = Tokenizer::from_json(&json).unwrap();
     assert_eq!(text.decode(&[4, 4, 1, 2, 3, 5]), "hi hi\néx");
+}
+
+#[test]
+fn tokenizer_blocks_that_do_not_hold_tensors_are_refused() {
+    let model = tiny::build(1).unwrap();
+    let block = model.blocks.into_iter().find(|block| block.header().kind == BlockKind::Tokenizer).unwrap();
+    let mut bytes = Vec::new();
+    block.write_to(&mut bytes).unwrap();
+    // The payload's type is the header's first byte, the header comes after the prefix of 16 bytes.
+    bytes[16] = 2;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), bytes).unwrap();
+    let block = blyan_tensorblock::Block::open(file.path()).unwrap().verify(1).unwrap();
+    let refused = TextProcessor::from_block(&block).unwrap_err();
+    assert!(matches!(refused, ChatError::Payload { found: PayloadType::TileStream, .. }), "{refused}");
 }
 
 fn gguf_error(change: impl FnOnce(GgufFile) -> GgufFile) -> TokenizerError {

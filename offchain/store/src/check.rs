@@ -175,15 +175,4 @@ impl Store {
         report.time = started.elapsed();
         Ok(report)
     }
-
-    /// Removes the files in quarantine; returns how many blocks they were.
-    pub fn clear_quarantine(&self) -> Result<usize, StoreError> {
-        let layout = &self.shared.layout;
-        let found = layout.scan().map_err(StoreError::io("list", layout.root()))?;
-        let quarantined = found.iter().filter(|found| found.kind == Kind::Quarantined);
-        quarantined.map(|found| self.remove_files(Kind::Quarantined, &found.hash)).try_fold(0, |n, done| {
-            done?;
-            Ok(n + 1)
-        })
-    }
 }

@@ -109,6 +109,15 @@ impl StoreError {
         move |source| Self::Io { action, path, source }
     }
 
+    /// Whether a block's bytes are not what they have to be.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Corrupt { .. } => true,
+            Self::Block(error) => error.is_damage(),
+            _ => false,
+        }
+    }
+
     /// Whether the block is absent, so that fetching it helps.
     pub fn needs_fetch(&self) -> bool {
         matches!(self, Self::NotFound { .. } | Self::Corrupt { .. })

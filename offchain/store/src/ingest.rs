@@ -2,7 +2,7 @@
 
 use crate::{
     Store, StoreError,
-    layout::{Fingerprint, metadata},
+    layout::{Fingerprint, Kind, metadata},
     space::Reservation,
     store::Mapped,
 };
@@ -151,6 +151,10 @@ impl Ingest {
         let file = Fingerprint::of(&path).map_err(StoreError::io("look at", &path))?;
         *slot.0.lock() = file.map(|file| Mapped { block: block.clone(), file });
         shared.metrics.ingested_blocks.inc();
+        // A damaged copy was kept for its good tiles. Without a bound nothing else would ever remove it.
+        if let Err(error) = store.remove_files(Kind::Quarantined, &hash) {
+            tracing::debug!(%hash, %error, "cannot remove the damaged copy of a block");
+        }
         drop(reservation);
         Ok(block)
     }

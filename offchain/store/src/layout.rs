@@ -190,6 +190,8 @@ pub(crate) struct Fingerprint {
     file: (u64, u64),
     len: u64,
     modified: (i64, i64),
+    /// When the contents or the metadata changed last. Unlike the time of modification, nobody can set it back.
+    changed: (i64, i64),
 }
 
 impl Fingerprint {
@@ -199,6 +201,12 @@ impl Fingerprint {
             file: (file.dev(), file.ino()),
             len: file.len(),
             modified: (file.mtime(), file.mtime_nsec()),
+            changed: (file.ctime(), file.ctime_nsec()),
         }))
+    }
+
+    /// Bytes of the file.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
     }
 }

@@ -4,7 +4,7 @@
 //! <root>/3f/3fa0….block        a TensorBlock, named by its hash
 //! <root>/3f/3fa0….leaves       its leaf hashes; modified when the block was last used
 //! <root>/incoming/3fa0….part   a block that is being fetched: see `blyan_tensorblock::partial`
-//! <root>/quarantine/           damaged files, out of the way
+//! <root>/quarantine/           damaged files, out of the way until their blocks are whole again
 //! ```
 //!
 //! [`Store::get`] hands out blocks as verified mappings: every subtile of a file is hashed once a process, and its pages
@@ -54,8 +54,9 @@
 //! unbounded. When two processes fetch at the same moment, the folder can exceed the bound by what they fetch, until the
 //! next block comes in.
 //!
-//! What this store cannot see is a file that is edited in place while it is mapped. [`Store::get`] notices when size or
-//! modification time changed and verifies again, but whoever holds the block already computes on the edited pages.
+//! A file that is edited in place changes under those who have it mapped. [`Store::get`] notices that the file's metadata
+//! changed and verifies again; whoever keeps a block to compute on has it looked after by [`Store::watch`], or computes on
+//! the edited pages.
 
 mod check;
 mod error;
@@ -65,9 +66,11 @@ mod metrics;
 mod serve;
 mod space;
 mod store;
+mod watch;
 
 pub use check::{Progress, Verification, VerifyReport};
 pub use error::StoreError;
 pub use ingest::Ingest;
 pub use serve::{Part, ServedPart};
 pub use store::{Config, Store, StoredBlock};
+pub use watch::Watched;

@@ -2,12 +2,15 @@
 
 mod common;
 
-use blyan_primitives::{block::data_offset, merkle::TILE};
+use blyan_primitives::{
+    block::data_offset,
+    merkle::{SUBTILE, TILE},
+};
 use blyan_store::{Config, Store, StoreError};
 use blyan_tensorblock::BlockError;
 use common::{begin, block_of, block_path, damage, digits, fill, leaves_path, metric, open, three_tiles};
 use prometheus::Registry;
-use std::fs;
+use std::{fs, os::unix::fs::FileExt, path::Path};
 
 #[test]
 fn one_flipped_byte_is_named_quarantined_and_healed_by_one_tile() {
@@ -40,8 +43,7 @@ fn one_flipped_byte_is_named_quarantined_and_healed_by_one_tile() {
     assert_eq!(metric(&registry, "blyan_store_ingested_bytes_total", None), TILE as f64);
     assert_eq!(metric(&registry, "blyan_store_ingested_blocks_total", None), 1.0);
 
-    assert_eq!(store.clear_quarantine().unwrap(), 1);
-    assert!(!path.exists());
+    assert!(!path.exists(), "the damaged copy has no more use");
 }
 
 #[test]
@@ -161,4 +163,94 @@ fn a_block_that_was_healed_by_another_process_is_not_moved_away() {
     fill(&ingest, &three_tiles(1).into_block().unwrap());
     ingest.finish().unwrap();
     assert_eq!(ours.get(&block.hash()).unwrap().header(), block.header());
+}
+
+/// Writes to a block's file in place, so that mappings of it show the change.
+fn edit(path: &Path, at: u64, change: impl Fn(u8) -> u8) {
+    let file = fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at).unwrap();
+    file.write_all_at(&[change(byte[0])], at).unwrap();
+}
+
+#[test]
+fn a_byte_that_is_flipped_under_a_mapping_is_noticed_and_located() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let block = three_tiles(1);
+    store.put(&block).unwrap();
+    let held = store.get(&block.hash()).unwrap();
+    let mut watched = store.watch(&held);
+    watched.check_unchanged().unwrap();
+
+    let path = block_path(folder.path(), &block.hash());
+    let data = data_offset(block.header_bytes().len() as u32);
+    let at = data + 21 * SUBTILE + 5;
+    edit(&path, at, |byte| byte ^ 0x10);
+    assert_ne!(held.data(), three_tiles(1).into_block().unwrap().data(), "the mapping shows the change");
+    for _ in 0..2 {
+        let error = watched.check_unchanged().unwrap_err();
+        assert!(error.is_damage() && error.to_string().contains("subtile 21"), "{error}");
+    }
+    // Whoever asks anew is refused too, and the block is healed beside the mapping.
+    assert!(matches!(store.get(&block.hash()).unwrap_err(), StoreError::Corrupt { .. }));
+    assert!(watched.check_unchanged().unwrap_err().is_damage(), "also once the file is out of the way");
+    let ingest = store.resume(&block.hash()).unwrap().unwrap();
+    fill(&ingest, &three_tiles(1).into_block().unwrap());
+    let healed = ingest.finish().unwrap();
+    assert!(watched.check_unchanged().unwrap_err().is_damage(), "also once another file is good");
+    store.watch(&healed).check_unchanged().unwrap();
+    store.watch(&store.get(&block.hash()).unwrap()).check_unchanged().unwrap();
+}
+
+#[test]
+fn a_file_that_was_touched_and_holds_what_it_held_is_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = Registry::new();
+    let store = Store::open(Config::new(folder.path()), &registry).unwrap();
+    let block = three_tiles(1);
+    store.put(&block).unwrap();
+    let held = store.get(&block.hash()).unwrap();
+    let mut watched = store.watch(&held);
+    let hashed = || metric(&registry, "blyan_store_verified_bytes_total", None);
+    let before = hashed();
+    watched.check_unchanged().unwrap();
+    assert_eq!(hashed(), before, "a look costs no hashing");
+
+    let path = block_path(folder.path(), &block.hash());
+    edit(&path, 5000, |byte| byte);
+    watched.check_unchanged().unwrap();
+    assert_eq!(hashed() - before, block.file_len() as f64);
+    watched.check_unchanged().unwrap();
+    assert_eq!(hashed() - before, block.file_len() as f64, "once is enough");
+
+    // A name that is gone, or means another file, says nothing of the mapping.
+    let copy = folder.path().join("copy");
+    fs::copy(&path, &copy).unwrap();
+    fs::remove_file(&path).unwrap();
+    watched.check_unchanged().unwrap();
+    fs::rename(copy, &path).unwrap();
+    watched.check_unchanged().unwrap();
+    // A header that was edited is damage as well.
+    store.get(&block.hash()).unwrap();
+    let again = store.get(&block.hash()).unwrap();
+    let mut watched = store.watch(&again);
+    edit(&path, 20, |byte| byte ^ 1);
+    assert!(watched.check_unchanged().unwrap_err().is_damage());
+}
+
+#[test]
+fn a_file_that_was_cut_is_noticed_without_touching_its_pages() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let block = three_tiles(1);
+    store.put(&block).unwrap();
+    let mut watched = store.watch(&store.get(&block.hash()).unwrap());
+    let file = fs::OpenOptions::new().write(true).open(block_path(folder.path(), &block.hash())).unwrap();
+    file.set_len(9000).unwrap();
+    let error = watched.check_unchanged().unwrap_err();
+    assert!(matches!(error, StoreError::Block(BlockError::Truncated { found: 9000, .. })), "{error}");
+    file.set_len(block.file_len() + 1).unwrap();
+    let error = watched.check_unchanged().unwrap_err();
+    assert!(matches!(error, StoreError::Block(BlockError::Oversized { .. })), "{error}");
 }

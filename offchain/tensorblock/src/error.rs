@@ -101,6 +101,17 @@ pub enum BlockError {
         /// The damaged subtiles; empty where no list of leaf hashes was there to compare with.
         subtiles: Vec<u64>,
     },
+    /// A byte of the data region that belongs to no element is not zero. The block's name commits to it, so that fetching
+    /// the block again does not help.
+    #[error(
+        "byte {at} of the data of block {hash} is padding and not zero: no block that is built by the rules has that"
+    )]
+    TensorPadding {
+        /// The block.
+        hash: ContentHash,
+        /// Position in the data region, in bytes.
+        at: u64,
+    },
     /// A block needs at least one tensor.
     #[error("a block without tensors has no use")]
     Empty,

@@ -26,7 +26,7 @@
 //! A mapped page is read when it is touched. Were the file truncated underneath, or its disk to fail, the process would
 //! get `SIGBUS`; were it written to, verified weights would change. Blocks are therefore never modified in place: files
 //! appear whole by rename, are opened read-only, and go away by unlink or rename, which leaves mappings intact. Whoever
-//! edits a file in a store behind the back of a running worker breaks that rule.
+//! edits a file in a store behind the back of a running worker breaks that rule: [`VerifiedBlock::verify_again`] finds out.
 
 #![deny(unsafe_code)]
 

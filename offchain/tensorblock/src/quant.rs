@@ -120,9 +120,27 @@ pub fn pack_rows16k4(values: &[i8], rows: usize, k: usize) -> Result<Vec<i8>, Qu
     Ok(packed)
 }
 
+/// Place of the first padding element of a packed matrix that is not zero, should there be one: of rows beyond the last, or of
+/// columns beyond `k`. Places past the end of `packed` are not looked at.
+pub fn first_padding_rows16k4(packed: &[i8], rows: usize, k: usize) -> Option<usize> {
+    const LINE: usize = GROUP_ROWS * GROUP_K;
+    let (lines, used) = (k.div_ceil(GROUP_K), rows % GROUP_ROWS * GROUP_K);
+    // Of every line of the last group, where that group is not full.
+    let last = rows / GROUP_ROWS * lines;
+    let below = (last..last + if used > 0 { lines } else { 0 }).map(|line| line * LINE + used..(line + 1) * LINE);
+    // Of the last line of every row, where that line is not full.
+    let narrow = if k.is_multiple_of(GROUP_K) { 0 } else { rows };
+    let beside = (0..narrow).map(|row| rows16k4_index(row, k, k)..rows16k4_index(row, k, k) + GROUP_K - k % GROUP_K);
+    let bad = |range: std::ops::Range<usize>| {
+        packed.get(range.clone())?.iter().position(|element| *element != 0).map(|at| range.start + at)
+    };
+    below.chain(beside).filter_map(bad).min()
+}
+
 /// Undoes [`pack_rows16k4`]: `[rows, k]` row-major.
 ///
-/// Refuses a number of elements that a matrix of this shape does not have packed. Padding is not looked at.
+/// Refuses a number of elements that a matrix of this shape does not have packed. Padding is not looked at, see
+/// [`first_padding_rows16k4`].
 pub fn unpack_rows16k4(packed: &[i8], rows: usize, k: usize) -> Result<Vec<i8>, QuantError> {
     if packed.len() != rows16k4_len(rows, k) {
         return Err(QuantError::Shape { rows, k, len: packed.len() });
@@ -225,6 +243,18 @@ mod tests {
             }
             prop_assert_eq!(packed.iter().filter(|q| **q != 0).count(), rows * k);
             prop_assert_eq!(unpack_rows16k4(&packed, rows, k).unwrap(), values);
+            prop_assert_eq!(first_padding_rows16k4(&packed, rows, k), None);
+        }
+
+        #[test]
+        fn every_padding_element_is_looked_at(rows in 1usize..40, k in 1usize..30, at: prop::sample::Index) {
+            let mut packed = pack_rows16k4(&vec![1; rows * k], rows, k).unwrap();
+            let padding: Vec<usize> = (0..packed.len()).filter(|i| packed[*i] == 0).collect();
+            if !padding.is_empty() {
+                let at = padding[at.index(padding.len())];
+                packed[at] = -7;
+                prop_assert_eq!(first_padding_rows16k4(&packed, rows, k), Some(at));
+            }
         }
     }
 }

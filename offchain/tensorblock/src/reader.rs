@@ -5,6 +5,7 @@ use crate::{
     geometry::{subtile_range, tile_range, tile_subtiles},
     hashing::leaf_hashes_of,
     map::Mapping,
+    quant::first_padding_rows16k4,
     tensor::TensorSlice,
 };
 use blyan_primitives::{
@@ -342,6 +343,56 @@ impl VerifiedBlock {
     /// The whole file: prefix, header, padding and data region.
     pub fn file_bytes(&self) -> &[u8] {
         &self.inner.mapped.map
+    }
+
+    /// Checks that every byte of the data region that belongs to no element is zero: those between tensors, and those that
+    /// fill up a layout.
+    ///
+    /// The root covers them like all others, so that each other filling would give the same weights one more name, under
+    /// which they could be stored, registered and paid once more.
+    ///
+    /// # Errors
+    /// [`BlockError::TensorPadding`].
+    pub fn check_padding(&self) -> Result<(), BlockError> {
+        let data = self.data();
+        let bad = |at: usize| BlockError::TensorPadding { hash: self.hash(), at: at as u64 };
+        let mut end = 0;
+        for tensor in &self.header().tensors {
+            let start = tensor.offset as usize;
+            if let Some(at) = data[end..start].iter().position(|byte| *byte != 0) {
+                return Err(bad(end + at));
+            }
+            end = start + tensor.length as usize;
+            if let (Layout::Rows16K4, &[rows, k]) = (tensor.layout, tensor.shape.as_slice()) {
+                let packed = bytemuck::must_cast_slice(&data[start..end]);
+                if let Some(at) = first_padding_rows16k4(packed, rows as usize, k as usize) {
+                    return Err(bad(start + at));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Hashes the mapped bytes once more, on up to `threads` threads: a mapping shows what is written to its file.
+    ///
+    /// The file must be as long as it was: a page that it lost cannot be read, and ends the process.
+    ///
+    /// # Errors
+    /// [`BlockError::Corrupt`], with the subtiles that changed; without any when the header did.
+    pub fn verify_again(&self, threads: usize) -> Result<(), BlockError> {
+        let hash = self.hash();
+        if header_hash(self.header_bytes()) != hash {
+            return Err(BlockError::Corrupt { hash, subtiles: Vec::new() });
+        }
+        let found = leaf_hashes_of(0, self.data(), threads);
+        let changed = (0..).zip(found.iter().zip(self.tree().leaves())).filter(|(_, (found, good))| found != good);
+        let subtiles: Vec<u64> = changed.map(|(subtile, _)| subtile).collect();
+        if subtiles.is_empty() { Ok(()) } else { Err(BlockError::Corrupt { hash, subtiles }) }
+    }
+
+    /// Whether both are handles of one mapping, not of two mappings of the same block.
+    pub fn shares_mapping(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
 
     /// How many handles share this mapping, this one included. A store evicts only blocks whose last handle is its own.

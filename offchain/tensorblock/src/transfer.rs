@@ -14,7 +14,7 @@ use blyan_primitives::{
     block::{BlockHeader, HeaderError, MAX_HEADER_LEN, header_hash},
     hash::HASH_LEN,
     ids::{ContentHash, TileRoot},
-    merkle::{self, Digest, MAX_PROOF, ProofError, SUBTILE, Tree, subtile_count, tile_count},
+    merkle::{self, Digest, MAX_PROOF, ProofError, Tree, subtile_count, tile_count},
 };
 use codec::{Compact, Decode, Encode};
 
@@ -293,15 +293,5 @@ impl Outline {
             Some((subtile, _)) => Err(TileError::Subtile { root, tile, subtile }),
             None => Ok(VerifiedTile { root, index: tile, bytes }),
         }
-    }
-
-    /// Subtiles of a damaged copy of the data region that are not what they should be; a copy that is too short lacks the
-    /// subtiles past its end.
-    pub fn damaged(&self, data: &[u8], threads: usize) -> Vec<u64> {
-        let whole = data.get(..self.header.data_len as usize).unwrap_or(data);
-        // A subtile that is cut short has the wrong hash.
-        let found = leaf_hashes_of(0, whole, threads);
-        debug_assert_eq!(found.len(), whole.len().div_ceil(SUBTILE as usize));
-        (0..).zip(self.leaves()).filter(|(i, leaf)| found.get(*i as usize) != Some(leaf)).map(|(i, _)| i).collect()
     }
 }

@@ -5,11 +5,12 @@ mod common;
 use blyan_primitives::{
     block::{
         BlockHeader, BlockKind, DType, Form, HeaderError, Layout, MAX_HEADER_LEN, Quantisation, TENSOR_ALIGN,
-        data_offset, header_hash,
+        TensorInfo, data_offset, header_hash,
     },
+    ids::TileRoot,
     merkle::{SUBTILE, Tree, verify},
 };
-use blyan_tensorblock::{Block, BlockBuilder, BlockError, VerifiedBlock};
+use blyan_tensorblock::{Block, BlockBuilder, BlockError, VerifiedBlock, quant::pack_rows16k4};
 use common::{block_of, file_bytes, small, three_tiles};
 use proptest::prelude::*;
 use std::{fs, path::Path};
@@ -231,6 +232,48 @@ fn a_block_without_tensors_is_refused() {
     assert!(matches!(Block::open(&written(folder.path(), &bytes)).unwrap_err(), BlockError::Header { .. }));
 }
 
+/// The file of a block with this header and data; the header gets the data's root.
+fn forged(header: &BlockHeader, data: &[u8]) -> Vec<u8> {
+    use codec::Encode;
+    let header = BlockHeader { root: TileRoot(Tree::of_data(data).root()), ..header.clone() }.encode();
+    let mut bytes = file_bytes(&small())[..12].to_vec();
+    bytes.extend((header.len() as u32).to_le_bytes());
+    bytes.extend(&header);
+    bytes.resize(data_offset(header.len() as u32) as usize, 0);
+    bytes.extend(data);
+    bytes
+}
+
+#[test]
+fn padding_that_is_not_zero_is_refused_by_place() {
+    let folder = tempfile::tempdir().unwrap();
+    // Scales at 0..12, bytes at 64..164, and a matrix of 2 rows of 3 in a line of 16 runs of 4 at 192.
+    let mut builder = builder();
+    builder.tensor("scales", DType::F32, Layout::RowMajor, &[3], vec![0.5f32; 3]).unwrap();
+    builder.tensor("noise", DType::U8, Layout::RowMajor, &[100], vec![9u8; 100]).unwrap();
+    builder.tensor("packed", DType::Int8, Layout::Rows16K4, &[2, 3], pack_rows16k4(&[7; 6], 2, 3).unwrap()).unwrap();
+    let block = builder.finish().unwrap().into_block().unwrap();
+    block.check_padding().unwrap();
+    for (at, what) in [
+        (12, "a gap"),
+        (63, "a gap"),
+        (191, "a gap"),
+        (195, "a fourth column"),
+        (200, "a third row"),
+        (255, "the last"),
+    ] {
+        let mut data = block.data().to_vec();
+        data[at] = 1;
+        let forged = Block::open(&written(folder.path(), &forged(block.header(), &data))).unwrap().verify(1).unwrap();
+        let refused = forged.check_padding().unwrap_err();
+        assert!(
+            matches!(refused, BlockError::TensorPadding { at: named, .. } if named == at as u64),
+            "{what}: {refused}"
+        );
+        assert!(!refused.is_damage(), "its name says that this is the block");
+    }
+}
+
 #[test]
 fn damage_is_located_with_a_list_of_leaf_hashes() {
     let folder = tempfile::tempdir().unwrap();
@@ -265,6 +308,58 @@ fn an_unwritable_folder_leaves_nothing_behind() {
 
 fn open_and_verify(path: &Path, block: &VerifiedBlock) -> Result<VerifiedBlock, BlockError> {
     Ok(Block::open_as(path, &block.hash())?.verify(1)?)
+}
+
+/// Changes one thing of a header.
+fn change_field(header: &mut BlockHeader, what: u8, which: prop::sample::Index, value: u64) {
+    let small = (value % 40) as usize;
+    match what {
+        0 => header.data_len = header.data_len.wrapping_add(value % 200).wrapping_sub(100),
+        1 => header.data_len = value,
+        2 => header.arch = "x".repeat(small * 4),
+        3 => header.engine = vec![7; small * 200],
+        4 => header.kind = [BlockKind::Trunk, BlockKind::Router, BlockKind::Tokenizer][small % 3],
+        5 => header.form = Form::Master,
+        6 if header.tensors.len() > 1 => drop(header.tensors.remove(which.index(header.tensors.len()))),
+        _ if header.tensors.is_empty() => {},
+        7 => {
+            let copy = header.tensors[which.index(header.tensors.len())].clone();
+            header.tensors.push(copy);
+        },
+        _ => {
+            let at = which.index(header.tensors.len());
+            let tensor = &mut header.tensors[at];
+            match what {
+                8 => tensor.name = ["", "noise", "a b", "t", "\u{e9}"][small % 5].into(),
+                9 => {
+                    let types = [DType::F32, DType::F16, DType::Int8, DType::U8, DType::Fp8E4m3];
+                    tensor.dtype = types[small % types.len()];
+                },
+                10 => {
+                    tensor.layout = if tensor.layout == Layout::RowMajor { Layout::Rows16K4 } else { Layout::RowMajor }
+                },
+                11 => {
+                    let shapes =
+                        [vec![], vec![0], vec![small as u32 + 1], vec![small as u32, 5], vec![u32::MAX; 4], vec![1; 5]];
+                    tensor.shape = shapes[(value >> 8) as usize % shapes.len()].clone();
+                },
+                12 => tensor.offset = if value.is_multiple_of(2) { value } else { tensor.offset.wrapping_add(64) },
+                _ => tensor.length = if value.is_multiple_of(2) { value } else { tensor.length.wrapping_add(1) },
+            }
+        },
+    }
+}
+
+/// Gives tensors the lengths that their shapes have, and the places that follow, as far as there are any.
+fn mend_places(header: &mut BlockHeader) {
+    let mut end = 0u64;
+    for (i, tensor) in header.tensors.iter_mut().enumerate() {
+        tensor.name = format!("t{i}");
+        tensor.offset = end.next_multiple_of(TENSOR_ALIGN);
+        tensor.length = TensorInfo::bytes(tensor.dtype, tensor.layout, &tensor.shape).unwrap_or(0).min(1 << 14);
+        end = tensor.offset + tensor.length;
+    }
+    header.data_len = end;
 }
 
 proptest! {
@@ -306,6 +401,54 @@ proptest! {
         bytes.extend(rest);
         bytes.resize(bytes.len().max(4096), 0);
         let _ = Block::open(&written(folder.path(), &bytes)).map(|block| block.verify(1));
+    }
+
+    /// Headers that are well-formed, named by the right hash and over data with the right root, so that nothing but the
+    /// format's own rules stands between them and whoever reads tensors.
+    #[test]
+    fn a_header_with_changed_fields_is_refused_or_sound(
+        changes in proptest::collection::vec((0u8..14, any::<prop::sample::Index>(), any::<u64>()), 1..5),
+        mend in any::<bool>(),
+        extra in 0usize..3,
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut header = small().header().clone();
+        for (what, which, value) in changes {
+            change_field(&mut header, what, which, value);
+        }
+        if mend {
+            mend_places(&mut header);
+        }
+        // What is absurdly large is refused before anybody looks for its data.
+        let len = header.data_len.min(1 << 16) as usize;
+        let data = common::noise(len + [0, 0, 1][extra], 3);
+        let path = written(folder.path(), &forged(&header, &data));
+        let block = match Block::open(&path) {
+            Ok(block) => block,
+            Err(error) => {
+                prop_assert!(error.is_damage(), "{}", error);
+                return Ok(());
+            },
+        };
+        let block = block.verify(1).unwrap();
+        let header = block.header();
+        prop_assert_eq!(header_hash(block.header_bytes()), block.hash());
+        let mut end = 0;
+        for tensor in &header.tensors {
+            prop_assert!(tensor.offset >= end && tensor.offset % TENSOR_ALIGN == 0);
+            end = tensor.offset + tensor.length;
+            prop_assert!(end <= block.data().len() as u64);
+            let view = block.tensor(&tensor.name).unwrap();
+            prop_assert_eq!(view.bytes.len() as u64, tensor.length);
+            let (floats, ints, bytes) = (view.f32(), view.i8(), view.u8());
+            prop_assert_eq!(floats.is_ok(), tensor.dtype == DType::F32);
+            prop_assert_eq!(ints.is_ok(), tensor.dtype == DType::Int8);
+            prop_assert_eq!(bytes.is_ok(), tensor.dtype == DType::U8);
+            let slice = block.tensor_slice::<u8>(&tensor.name, tensor.dtype, tensor.layout, &tensor.shape);
+            prop_assert_eq!(slice.map_or(0, |slice| slice.len() as u64), if tensor.dtype.size() == 1 { tensor.length } else { 0 });
+        }
+        prop_assert_eq!(end, block.data().len() as u64);
+        let _ = block.check_padding();
     }
 
     #[test]

@@ -95,18 +95,6 @@ fn outlines_prove_themselves() {
 }
 
 #[test]
-fn an_outline_names_the_damaged_subtiles_of_a_copy() {
-    let block = block();
-    let outline = Outline::of(&block);
-    let mut copy = block.data().to_vec();
-    assert!(outline.damaged(&copy, 2).is_empty());
-    copy[0] ^= 1;
-    copy.truncate(33 * SUBTILE as usize + 1);
-    assert_eq!(outline.damaged(&copy, 2), [0, 33, 34]);
-    assert_eq!(outline.damaged(&[], 2).len(), 35);
-}
-
-#[test]
 fn a_block_is_assembled_in_any_order() {
     let folder = tempfile::tempdir().unwrap();
     let block = block();

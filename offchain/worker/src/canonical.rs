@@ -23,6 +23,13 @@ pub struct Text {
     stream: tokenizer::TextStream,
 }
 
+impl Text {
+    /// The text of an answer that has no tokens yet.
+    pub fn new(processor: Arc<TextProcessor>) -> Self {
+        Self { processor, stream: tokenizer::TextStream::new() }
+    }
+}
+
 impl Canonical {
     /// Executes `engine`'s model, whose text side is `text`.
     pub fn new(engine: Engine, text: Arc<TextProcessor>) -> Self {
@@ -60,7 +67,7 @@ impl Executor for Canonical {
     }
 
     fn text(&self) -> Text {
-        Text { processor: self.text.clone(), stream: tokenizer::TextStream::new() }
+        Text::new(self.text.clone())
     }
 }
 

@@ -115,13 +115,15 @@ options! {
     /// Address to answer HTTP on; port 0 takes a free one and prints it [default: 127.0.0.1:8645]
     @[value_name = "ADDR"]
     http_listen: SocketAddr, "BLYAN_WORKER_HTTP_LISTEN";
-    /// Base URL under which others reach the HTTP address; registered on chain [default: http://<http-listen>]
+    /// Base URL under which others reach the HTTP address, https:// where a proxy adds TLS; registered on chain
+    /// [default: http://<http-listen>]
     @[value_name = "URL"]
     public_url: String, "BLYAN_WORKER_PUBLIC_URL";
     /// Base URLs of workers to fetch missing blocks from, separated by commas
     @[value_delimiter = ',', value_name = "URL"]
     peers: Vec<String>, "BLYAN_WORKER_PEERS";
-    /// What the worker does: any of serve, gateway, separated by commas [default: serve,gateway]
+    /// What the worker does, separated by commas: serve has the model's blocks for others, gateway answers requests
+    /// [default: serve,gateway]
     @[value_delimiter = ',', value_name = "ROLE"]
     roles: Vec<String>, "BLYAN_WORKER_ROLES";
     /// Threads for the model [default: all]
@@ -296,12 +298,16 @@ fn roles(names: &[String]) -> Result<Roles, ConfigError> {
     Ok(roles)
 }
 
-fn base_url(option: &'static str, url: &str) -> Result<String, ConfigError> {
+/// A base URL with one of `schemes`, without a slash at the end.
+fn base_url(option: &'static str, schemes: &[&str], url: &str) -> Result<String, ConfigError> {
     let url = url.trim().trim_end_matches('/');
-    match url.strip_prefix("http://") {
-        Some(rest) if !rest.is_empty() && url.parse::<axum::http::Uri>().is_ok() => Ok(url.to_owned()),
-        // Blocks are verified against the chain tile by tile, so that plain HTTP cannot harm them.
-        _ => invalid(option, format!("{url:?} is not a base URL of the form http://host:port")),
+    let host = schemes.iter().find_map(|scheme| url.strip_prefix(scheme));
+    match host {
+        Some(host) if !host.is_empty() && url.parse::<axum::http::Uri>().is_ok() => Ok(url.to_owned()),
+        _ => {
+            let forms: Vec<_> = schemes.iter().map(|scheme| format!("{scheme}host:port")).collect();
+            invalid(option, format!("{url:?} is not a base URL of the form {}", forms.join(" or ")))
+        },
     }
 }
 
@@ -354,13 +360,17 @@ impl Options {
             store_capacity: self.store_capacity.filter(|bytes| *bytes > 0),
             key,
             http_listen: self.http_listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8645))),
-            public_url: self.public_url.map(|url| base_url("--public-url", &url)).transpose()?,
+            public_url: self
+                .public_url
+                .map(|url| base_url("--public-url", &["http://", "https://"], &url))
+                .transpose()?,
             peers: self
                 .peers
                 .unwrap_or_default()
                 .iter()
                 .filter(|url| !url.trim().is_empty())
-                .map(|url| base_url("--peers", url))
+                // Blocks are verified against the chain tile by tile, so that plain HTTP cannot harm them.
+                .map(|url| base_url("--peers", &["http://"], url))
                 .collect::<Result<_, _>>()?,
             roles: roles(&self.roles.unwrap_or_else(|| vec!["serve".into(), "gateway".into()]))?,
             threads: bounded("--threads", self.threads.unwrap_or(usize::from(detected.cpu_threads).max(1)), 1..=1024)?,
@@ -482,12 +492,20 @@ mod tests {
         assert!(refused("anchor_every = 5000").starts_with("--anchor-every"));
         assert!(refused("rpc = \"http://x\"").starts_with("--rpc"));
         assert!(refused("peers = [\"https://x\"]").starts_with("--peers"));
+        assert!(refused("public_url = \"ftp://x\"").ends_with("http://host:port or https://host:port"));
+        assert!(refused("public_url = \"https://\"").starts_with("--public-url"));
         assert!(refused("roles = [\"train\"]").starts_with("--roles"));
         assert!(refused("roles = []").starts_with("--roles"));
         assert!(refused("spec = \"0x12\"").starts_with("--spec"));
         assert!(refused("region = \"eu-west\"").starts_with("--region"));
         assert!(refused("api_key = [\"short\"]").starts_with("--api-key"));
         assert!(Options::default().resolve().unwrap_err().to_string().starts_with("--key"));
+    }
+
+    #[test]
+    fn a_proxy_may_add_tls_in_front_of_a_worker() {
+        let config = options("key = \"//Alice\"\npublic_url = \"https://worker.example/\"").resolve().unwrap();
+        assert_eq!(config.public_url.as_deref(), Some("https://worker.example"));
     }
 
     #[test]

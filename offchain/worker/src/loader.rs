@@ -1,12 +1,14 @@
 //! From a specification on chain to a model that is served.
 
+pub mod watch;
+
 use crate::{
     canonical::Canonical,
     clock,
     fetch::{FetchError, Fetcher},
     health::Health,
     metrics::Metrics,
-    scheduler::{self, Completion, Limits},
+    scheduler::{self, Finished, Limits},
     served::Served,
 };
 use blyan_chain::{BlockRef, ChainClient, ChainError, SpecStatus, State};
@@ -21,6 +23,7 @@ use blyan_primitives::{
 use blyan_store::Store;
 use std::{collections::HashMap, io, sync::Arc};
 use tokio::sync::mpsc;
+use watch::Watch;
 
 /// Why no model is served.
 #[derive(Debug, thiserror::Error)]
@@ -131,7 +134,7 @@ pub struct Loader {
     /// How the batch is run.
     pub limits: Limits,
     /// Where finished answers go.
-    pub completions: mpsc::Sender<Completion>,
+    pub completions: mpsc::Sender<Finished>,
     /// Told when an engine breaks.
     pub health: Health,
     /// Measures.
@@ -139,13 +142,15 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// Fetches what is missing of `resolved`, verifies all of it, and starts its engine.
-    pub async fn load(&self, resolved: &Resolved) -> Result<Served, LoaderError> {
+    /// Fetches what is missing of `resolved`, verifies all of it, and starts its engine. The [`Watch`] tells when a block of
+    /// it was changed on disk.
+    pub async fn load_watched(&self, resolved: &Resolved) -> Result<(Served, Watch), LoaderError> {
         let hashes = resolved.blocks();
         for hash in &hashes {
             self.store.pin(hash);
         }
         let blocks: HashMap<ContentHash, _> = hashes.iter().copied().zip(self.fetcher.ensure(&hashes).await?).collect();
+        let watch = Watch::new(&self.store, blocks.values());
         let (resolved, config) = (resolved.clone(), EngineConfig { threads: self.threads, ..EngineConfig::default() });
         // Checks every float of the model.
         let loaded = tokio::task::spawn_blocking(move || {
@@ -183,14 +188,15 @@ impl Loader {
             self.metrics.clone(),
         )
         .map_err(LoaderError::Thread)?;
-        Ok(Served {
+        let served = Served {
             spec: resolved.spec,
             id: resolved.id,
             weights: resolved.weights,
             text,
             engine: handle,
             since: clock::unix_millis() / 1000,
-        })
+        };
+        Ok((served, watch))
     }
 
     /// Lets the store evict what only `former` needed.

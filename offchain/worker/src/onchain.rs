@@ -1,11 +1,12 @@
 //! What the worker does on chain: its registration, its heartbeats, its anchors, and the vouchers it redeems.
 
 use crate::{
+    http::Refused,
     metrics::Metrics,
     payment::{ChannelView, Channels, LookupError},
     receipts::{
         anchor::{AnchorSink, Anchored},
-        journal::{Batch, Journal, JournalError, Place},
+        journal::{Batch, ChannelLedger, Journal, JournalError, Place},
     },
     retry,
 };
@@ -13,11 +14,14 @@ use blyan_chain::{
     AccountId, BlockNumber, BlockRef, Call, ChainClient, ChainError, Hash, Key, VoucherSignature,
     tx::{Status, SubmissionError, SubmissionId, TxManager},
 };
-use blyan_primitives::{payment::ChannelId, worker::WorkerInfo};
-use futures::future::BoxFuture;
+use blyan_primitives::{
+    payment::{ChannelId, Voucher},
+    worker::WorkerInfo,
+};
+use futures::{StreamExt, future::BoxFuture, stream};
 use parking_lot::Mutex;
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -33,7 +37,11 @@ const CLOSING_MARGIN: BlockNumber = 100;
 const REDEEM_MARGIN: BlockNumber = 200;
 /// Interval of the look at what could be redeemed.
 const REDEEM_EVERY: Duration = Duration::from_secs(30);
-/// Interval of the look at anchors whose time is over.
+/// Channels that are redeemed or looked at side by side.
+const PARALLEL_CHANNELS: usize = 8;
+/// Interval of the look at what the node says against what it does not take.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Interval of the look at anchors whose time is over, and at channels that are closed.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 /// Anchors pruned by one call.
 const PRUNE_LIMIT: u32 = 64;
@@ -68,6 +76,62 @@ pub enum OnchainError {
     Cut(String),
 }
 
+/// What the node does not take for now, and why, by submission.
+#[derive(Clone, Debug, Default)]
+struct Refusals {
+    said: Arc<Mutex<BTreeMap<String, String>>>,
+}
+
+/// A submission that is waited for. When the wait is over, nothing is said against it any more.
+#[derive(Debug)]
+struct Waiting<'a> {
+    refusals: &'a Refusals,
+    submission: String,
+}
+
+impl Refusals {
+    fn wait(&self, submission: &SubmissionId) -> Waiting<'_> {
+        Waiting { refusals: self, submission: submission.to_string() }
+    }
+
+    fn list(&self) -> Vec<Refused> {
+        let refused = |(submission, reason): (&String, &String)| Refused {
+            submission: submission.clone(),
+            reason: reason.clone(),
+        };
+        self.said.lock().iter().map(refused).collect()
+    }
+}
+
+impl Waiting<'_> {
+    /// Takes note of what the node says now; true when it is something else than before.
+    fn note(&self, reason: Option<String>) -> bool {
+        let mut said = self.refusals.said.lock();
+        let before = match &reason {
+            Some(reason) => said.insert(self.submission.clone(), reason.clone()),
+            None => said.remove(&self.submission),
+        };
+        before != reason
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.note(None);
+    }
+}
+
+/// What is to be done about a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    /// Nothing now.
+    Nothing,
+    /// So much is redeemed on chain already.
+    Note(u128),
+    /// This voucher is to be redeemed.
+    Redeem(Voucher, [u8; 64]),
+}
+
 /// When a channel was looked up, and what was found.
 type LookedUp = (Instant, Option<ChannelView>);
 
@@ -80,27 +144,68 @@ pub struct Onchain {
     account: AccountId,
     metrics: Arc<Metrics>,
     looked_up: Arc<Mutex<HashMap<ChannelId, LookedUp>>>,
+    refusals: Refusals,
 }
 
 impl Onchain {
     /// Acts with `key`, the owner of `transactions`.
     pub fn new(chain: ChainClient, transactions: TxManager, key: Key, metrics: Arc<Metrics>) -> Self {
         let account = key.account();
-        Self { chain, transactions, key, account, metrics, looked_up: Arc::default() }
+        Self { chain, transactions, key, account, metrics, looked_up: Arc::default(), refusals: Refusals::default() }
     }
 
-    /// Carries `call` out, once. An id whose call ended without effect is forgotten first: the chain is asked anew.
+    /// What the node does not take for now, and why.
+    pub fn refused(&self) -> Vec<Refused> {
+        self.refusals.list()
+    }
+
+    /// Carries `call` out, once. An id whose call ended without effect, or whose block the chain has lost, is forgotten first:
+    /// the chain is asked anew.
     async fn carry_out(&self, id: &SubmissionId, call: Call) -> Result<BlockRef, OnchainError> {
         if let Ok(Status::Done(outcome)) = self.transactions.status(id) {
             match outcome.success() {
-                Ok((block, _)) => return Ok(block),
+                Ok((block, _)) => {
+                    if self.is_final(block).await? != Some(false) {
+                        return Ok(block);
+                    }
+                    tracing::warn!(submission = %id, %block, "the chain has lost a block; what was in it is submitted again");
+                    self.transactions.forget(id).await?;
+                },
                 Err(_) => self.transactions.forget(id).await?,
             }
         }
-        let outcome = self.transactions.submit_and_wait(id, call).await?;
+        self.transactions.submit(id, call).await?;
+        let waiting = self.refusals.wait(id);
+        let mut outcome = std::pin::pin!(self.transactions.outcome(id));
+        let outcome = loop {
+            tokio::select! {
+                outcome = &mut outcome => break outcome?,
+                () = tokio::time::sleep(LOOK_EVERY) => self.look_at(id, &waiting),
+            }
+        };
         match outcome.success() {
             Ok((block, _)) => Ok(block),
             Err(source) => Err(OnchainError::Refused { what: id.to_string(), source }),
+        }
+    }
+
+    /// Tells once what stands against a submission, and again when it is something else.
+    fn look_at(&self, id: &SubmissionId, waiting: &Waiting<'_>) {
+        let Ok(Status::Open { refusal, .. }) = self.transactions.status(id) else { return };
+        if waiting.note(refusal.clone())
+            && let Some(reason) = refusal
+        {
+            tracing::warn!(submission = %id, reason, "the node does not take a transaction; it is sent again until it does");
+        }
+    }
+
+    /// Whether a block that was finalized once still is; `None` while that cannot be told: the finalized head is not that far,
+    /// or the node does not have blocks of then.
+    async fn is_final(&self, block: BlockRef) -> Result<Option<bool>, ChainError> {
+        match self.chain.finalized_block(block.number).await {
+            Ok(found) => Ok(found.map(|found| found.hash == block.hash)),
+            Err(ChainError::BlockUnavailable { .. }) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -197,14 +302,15 @@ impl Onchain {
                 () = stop.cancelled() => true,
                 () = tokio::time::sleep(retry::jittered(REDEEM_EVERY)) => false,
             };
-            if let Err(error) = self.redeem_all(&journal, above, last).await {
-                tracing::warn!(%error, "vouchers are not redeemed yet");
-            }
+            let redeem = |id, ledger| self.redeem(&journal, id, ledger, above, last);
+            self.for_channels(&journal, "its voucher is not redeemed yet", redeem).await;
             if last {
                 return;
             }
             if pruned.elapsed() >= PRUNE_EVERY {
                 pruned = Instant::now();
+                let forget = |id, _| self.forget_if_closed(&journal, id);
+                self.for_channels(&journal, "it cannot be looked up", forget).await;
                 if let Err(error) = self.prune_anchors().await {
                     tracing::warn!(%error, "old anchors are not pruned");
                 }
@@ -227,35 +333,65 @@ impl Onchain {
         Ok(())
     }
 
-    async fn redeem_all(&self, journal: &Arc<Journal>, above: u128, all: bool) -> Result<(), OnchainError> {
+    /// Does `work` for every channel, some side by side; what goes wrong with one is told and stops no other.
+    async fn for_channels<F: Future<Output = Result<(), OnchainError>>>(
+        &self,
+        journal: &Arc<Journal>,
+        trouble: &str,
+        work: impl Fn(ChannelId, ChannelLedger) -> F,
+    ) {
         let read = journal.clone();
-        let channels = tokio::task::spawn_blocking(move || read.channels());
-        let channels = channels.await.map_err(|error| OnchainError::Cut(error.to_string()))??;
-        for (id, ledger) in channels {
-            let Some((voucher, signature)) = ledger.voucher else { continue };
-            // What was promised and not used is not asked for.
-            if voucher.cumulative <= ledger.redeemed || ledger.spent <= ledger.redeemed {
-                continue;
-            }
-            let state = self.chain.at_finalized().await?;
-            let Some(channel) = state.channel(id).await? else { continue };
-            let now = state.block().number;
-            let end = channel.closes_at.map_or(channel.expires_at, |end| end.min(channel.expires_at));
-            let redeemed = channel.redeemed;
-            if redeemed >= voucher.cumulative {
-                self.note_redeemed(journal, id, redeemed).await?;
-                continue;
-            }
-            let earned = ledger.spent.min(voucher.cumulative).saturating_sub(redeemed);
-            let ends = end <= now.saturating_add(REDEEM_MARGIN);
-            if end <= now || earned == 0 || !(all || ends || earned >= above.max(1)) {
-                continue;
-            }
-            let submission = SubmissionId::new(format!("redeem/{id}/{}", voucher.cumulative))?;
-            let call = Call::RedeemVoucher { voucher, signature: VoucherSignature::Sr25519(signature) };
-            self.carry_out(&submission, call).await?;
-            self.note_redeemed(journal, id, voucher.cumulative).await?;
-            tracing::info!(channel = id, cumulative = %voucher.cumulative, "a voucher is redeemed");
+        let channels = match tokio::task::spawn_blocking(move || read.channels()).await {
+            Ok(Ok(channels)) => channels,
+            Ok(Err(error)) => return tracing::error!(%error, "the channels' ledgers cannot be read"),
+            Err(error) => return tracing::error!(%error, "the channels' ledgers cannot be read"),
+        };
+        for_each(channels, trouble, work).await;
+    }
+
+    /// Redeems a channel's voucher, if that is due.
+    async fn redeem(
+        &self,
+        journal: &Arc<Journal>,
+        id: ChannelId,
+        ledger: ChannelLedger,
+        above: u128,
+        all: bool,
+    ) -> Result<(), OnchainError> {
+        // What was promised and not used is not asked for.
+        let promised = ledger.voucher.map_or(0, |(voucher, _)| voucher.cumulative);
+        if promised <= ledger.redeemed || ledger.spent <= ledger.redeemed {
+            return Ok(());
+        }
+        let state = self.chain.at_finalized().await?;
+        let Some(channel) = state.channel(id).await? else { return self.forget_if_closed(journal, id).await };
+        match due(&ledger, &channel, state.block().number, above, all) {
+            Due::Nothing => Ok(()),
+            Due::Note(redeemed) => self.note_redeemed(journal, id, redeemed).await,
+            Due::Redeem(voucher, signature) => {
+                let submission = SubmissionId::new(format!("redeem/{id}/{}", voucher.cumulative))?;
+                let call = Call::RedeemVoucher { voucher, signature: VoucherSignature::Sr25519(signature) };
+                self.carry_out(&submission, call).await?;
+                self.note_redeemed(journal, id, voucher.cumulative).await?;
+                tracing::info!(channel = id, cumulative = %voucher.cumulative, "a voucher is redeemed");
+                Ok(())
+            },
+        }
+    }
+
+    /// Forgets what a channel has used once it is closed on chain: nothing can be redeemed of it, and it never comes back.
+    async fn forget_if_closed(&self, journal: &Arc<Journal>, id: ChannelId) -> Result<(), OnchainError> {
+        if !self.chain.at_finalized().await?.is_channel_closed(id).await? {
+            return Ok(());
+        }
+        let journal = journal.clone();
+        let forgotten = tokio::task::spawn_blocking(move || journal.forget_channel(id));
+        let forgotten = forgotten.await.map_err(|error| OnchainError::Cut(error.to_string()))??;
+        match forgotten.map(|ledger| ledger.spent.saturating_sub(ledger.redeemed)) {
+            Some(lost @ 1..) => {
+                tracing::warn!(channel = id, %lost, "a channel was closed before all that it owed was redeemed");
+            },
+            _ => tracing::debug!(channel = id, "a closed channel is forgotten"),
         }
         Ok(())
     }
@@ -271,8 +407,45 @@ impl Onchain {
 
     async fn place(&self, number: BlockNumber) -> Result<Place, OnchainError> {
         let block = self.chain.finalized_block(number).await?.ok_or(OnchainError::NoBlock(number))?;
-        let Hash(block_hash) = block.hash;
-        Ok(Place { block_number: number, block_hash })
+        Ok(place_of(block))
+    }
+}
+
+/// A block as the journal writes it down.
+pub fn place_of(block: BlockRef) -> Place {
+    let Hash(block_hash) = block.hash;
+    Place { block_number: block.number, block_hash }
+}
+
+/// Does `work` for every channel, [`PARALLEL_CHANNELS`] side by side; failures are told as `trouble`.
+async fn for_each<F: Future<Output = Result<(), OnchainError>>>(
+    channels: Vec<(ChannelId, ChannelLedger)>,
+    trouble: &str,
+    work: impl Fn(ChannelId, ChannelLedger) -> F,
+) {
+    let work = &work;
+    stream::iter(channels)
+        .for_each_concurrent(PARALLEL_CHANNELS, |(id, ledger)| async move {
+            if let Err(error) = work(id, ledger).await {
+                tracing::warn!(channel = id, %error, "{trouble}");
+            }
+        })
+        .await;
+}
+
+/// What is to be done about `channel` at block `now`, of which the worker has `ledger`.
+fn due(ledger: &ChannelLedger, channel: &blyan_chain::Channel, now: BlockNumber, above: u128, all: bool) -> Due {
+    let Some((voucher, signature)) = ledger.voucher else { return Due::Nothing };
+    if channel.redeemed >= voucher.cumulative {
+        return Due::Note(channel.redeemed);
+    }
+    let end = channel.closes_at.map_or(channel.expires_at, |end| end.min(channel.expires_at));
+    let earned = ledger.spent.min(voucher.cumulative).saturating_sub(channel.redeemed);
+    let ends = end <= now.saturating_add(REDEEM_MARGIN);
+    if end > now && earned > 0 && (all || ends || earned >= above.max(1)) {
+        Due::Redeem(voucher, signature)
+    } else {
+        Due::Nothing
     }
 }
 
@@ -297,6 +470,10 @@ impl AnchorSink for Onchain {
         }
     }
 
+    async fn holds(&self, place: Place) -> Result<Option<bool>, OnchainError> {
+        Ok(self.is_final(BlockRef { number: place.block_number, hash: Hash(place.block_hash) }).await?)
+    }
+
     async fn submit(&self, batch: &Batch) -> Result<Place, OnchainError> {
         let id = SubmissionId::new(format!("anchor/{}/{}", batch.sequence, batch.root))?;
         let call = Call::Anchor {
@@ -312,5 +489,80 @@ impl AnchorSink for Onchain {
             Some(anchored) => Ok(anchored.place),
             None => Err(OnchainError::NotVisible(batch.sequence)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ABOVE: u128 = 50;
+
+    fn ledger(spent: u128, promised: u128) -> ChannelLedger {
+        let voucher = Voucher { channel: 1, cumulative: promised };
+        ChannelLedger { spent, voucher: Some((voucher, [1; 64])), redeemed: 0 }
+    }
+
+    fn channel(redeemed: u128, closes_at: Option<BlockNumber>) -> blyan_chain::Channel {
+        let account = AccountId::from([1; 32]);
+        blyan_chain::Channel {
+            payer: account,
+            gateway: account,
+            escrow: 1000,
+            redeemed,
+            deposit: 0,
+            expires_at: 10_000,
+            closes_at,
+        }
+    }
+
+    #[test]
+    fn a_voucher_is_redeemed_when_it_is_worth_it_or_its_time_runs_out() {
+        let redeem = |ledger: &ChannelLedger| {
+            let (voucher, signature) = ledger.voucher.unwrap();
+            Due::Redeem(voucher, signature)
+        };
+        let (little, enough) = (ledger(10, 100), ledger(60, 100));
+        assert_eq!(due(&little, &channel(0, None), 1, ABOVE, false), Due::Nothing);
+        assert_eq!(due(&enough, &channel(0, None), 1, ABOVE, false), redeem(&enough));
+        assert_eq!(due(&enough, &channel(20, None), 1, ABOVE, false), Due::Nothing);
+        assert_eq!(due(&little, &channel(0, None), 1, ABOVE, true), redeem(&little), "the worker stops");
+        assert_eq!(due(&little, &channel(0, None), 9_900, ABOVE, false), redeem(&little), "the channel expires");
+        assert_eq!(due(&little, &channel(0, Some(100)), 1, ABOVE, false), redeem(&little), "the payer ends it");
+        assert_eq!(due(&enough, &channel(0, Some(100)), 100, ABOVE, true), Due::Nothing, "it is too late");
+        assert_eq!(due(&enough, &channel(100, None), 1, ABOVE, true), Due::Note(100));
+        assert_eq!(due(&ledger(0, 100), &channel(0, None), 1, ABOVE, true), Due::Nothing, "nothing was used");
+    }
+
+    #[tokio::test]
+    async fn a_redemption_that_fails_or_takes_long_does_not_stop_the_others() {
+        let (done, all) = (Mutex::new(Vec::new()), tokio::sync::Barrier::new(PARALLEL_CHANNELS));
+        let work = |id: ChannelId, _| {
+            let (done, all) = (&done, &all);
+            async move {
+                // Nobody gets on before so many are under way.
+                all.wait().await;
+                done.lock().push(id);
+                if id.is_multiple_of(2) { Err(OnchainError::NoBlock(0)) } else { Ok(()) }
+            }
+        };
+        let channels = (0..2 * PARALLEL_CHANNELS as u64).map(|id| (id, ledger(1, 1))).collect();
+        for_each(channels, "not redeemed", work).await;
+        done.lock().sort_unstable();
+        assert_eq!(*done.lock(), (0..2 * PARALLEL_CHANNELS as u64).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_stands_against_a_submission_is_told_once_and_until_it_is_over() {
+        let refusals = Refusals::default();
+        let waiting = refusals.wait(&SubmissionId::new("anchor/0").unwrap());
+        assert!(!waiting.note(None));
+        assert!(waiting.note(Some("no funds".into())) && !waiting.note(Some("no funds".into())));
+        let refused = Refused { submission: "anchor/0".into(), reason: "no funds".into() };
+        assert_eq!(refusals.list(), [refused]);
+        assert!(waiting.note(Some("no worker".into())) && waiting.note(None));
+        waiting.note(Some("no funds".into()));
+        drop(waiting);
+        assert!(refusals.list().is_empty());
     }
 }

@@ -8,9 +8,9 @@ use crate::{
     health::Health,
     http::{self, App, ChainSide, Settings, Sight},
     identity::{self, IdentityError},
-    loader::{Loader, LoaderError, Resolved, resolve},
+    loader::{Loader, LoaderError, Resolved, resolve, watch::Watch},
     metrics::Metrics,
-    onchain::Onchain,
+    onchain::{Onchain, place_of},
     payment::{Cashier, Price},
     receipts::{
         anchor::{Anchorer, Policy},
@@ -18,14 +18,19 @@ use crate::{
         writer::Writer,
     },
     retry,
-    scheduler::Limits,
+    scheduler::{Engines, Limits},
+    served::Served,
 };
 use blyan_chain::{
     ChainClient, ChainError, ChainOptions, Key, KeyError, KeySource,
     tx::{TxManager, TxOptions},
 };
-use blyan_primitives::worker::WorkerInfo;
+use blyan_primitives::{
+    ids::{ContentHash, SpecId},
+    worker::{Roles, WorkerInfo},
+};
 use blyan_store::{Store, StoreError};
+use futures::future::BoxFuture;
 use std::{
     io::{self, Write},
     net::SocketAddr,
@@ -34,17 +39,35 @@ use std::{
     thread,
     time::Duration,
 };
-use tokio::{net::TcpListener, sync::Notify, task::JoinHandle, time::Instant};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, mpsc},
+    task::JoinHandle,
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
-/// Interval of the look at whether the chain names another model.
-const FOLLOW_EVERY: Duration = Duration::from_secs(30);
 /// Wait between attempts to start.
 const START_PAUSE: Duration = Duration::from_secs(3);
+/// Wait after the chain named another model and it could not be loaded; also the longest between attempts to start, so that
+/// blocks are found that somebody puts into the store.
+const LONG_PAUSE: Duration = Duration::from_secs(30);
+/// Blocks after which it is noted again that the chain still names the same weights. A node keeps states of some hundred
+/// blocks: who checks a receipt should find one of them.
+const NOTE_EVERY: u32 = 64;
+/// Damaged blocks that wait to be healed.
+const MAX_DAMAGED: usize = 16;
 /// Time for the last receipts to be anchored and the last vouchers to be redeemed.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Interval of the look at whether running answers have ended.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
+
+/// The longest that a worker takes to end after it was asked to, when its answers may take `drain_timeout`: then its
+/// receipts are written, its business on chain is settled, and its connections are closed.
+pub fn longest_stop(drain_timeout: Duration) -> Duration {
+    const REST: Duration = Duration::from_secs(5);
+    drain_timeout + 2 * SETTLE_TIMEOUT + http::serve::CLOSE_TIMEOUT + REST
+}
 
 /// Why the worker does not run.
 #[derive(Debug, thiserror::Error)]
@@ -122,15 +145,15 @@ pub async fn run(config: Config, stop: CancellationToken, ready: impl FnOnce(Soc
         chain = connect(&config, &health, &metrics) => chain?,
         () = stop.cancelled() => return Ok(()),
     };
-    let service = Service::start(&config, key, chain, app.clone(), store, metrics, address).await?;
+    let (service, damaged) = Service::start(&config, key, chain, app.clone(), store, metrics, address).await?;
     let loaded = tokio::select! {
-        loaded = service.load_first(&config) => Some(loaded?),
+        loaded = service.load(config.spec, Patience::WhileItCanHelp) => Some(loaded?),
         () = stop.cancelled() => None,
     };
-    let follower = loaded.map(|resolved| {
+    let follower = loaded.map(|serving| {
         health.ready();
         ready(address);
-        tokio::spawn(service.clone().follow(config.spec, resolved, stop.clone()))
+        tokio::spawn(service.clone().follow(config.spec, serving, damaged, stop.clone()))
     });
     stop.cancelled().await;
     health.draining();
@@ -168,6 +191,7 @@ fn settings(config: &Config) -> Settings {
         max_uploads: config.max_uploads,
         api_keys: config.api_keys.clone(),
         rate_limit: config.rate_limit,
+        gateway: config.roles.contains(Roles::GATEWAY),
     }
 }
 
@@ -211,13 +235,35 @@ fn worker_info(config: &Config, key: &Key, address: SocketAddr) -> Result<Worker
     })
 }
 
+/// How long to try to load a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patience {
+    /// As long as the chain or peers may still help. What only the operator can mend ends the start.
+    WhileItCanHelp,
+    /// Whatever is wrong: the worker has receipts and blocks to serve meanwhile.
+    Endless,
+}
+
+/// The model that is served.
+struct Serving {
+    resolved: Resolved,
+    /// Ends when a block of it turns out to be damaged.
+    damage: BoxFuture<'static, StoreError>,
+}
+
+impl Serving {
+    fn new(resolved: Resolved, watch: Watch) -> Self {
+        Self { resolved, damage: Box::pin(async move { watch.damage().await }) }
+    }
+}
+
 /// Everything that runs once the chain has been reached.
 #[derive(Clone)]
 struct Service {
     app: Arc<App>,
     chain: ChainClient,
     journal: Arc<Journal>,
-    metrics: Arc<Metrics>,
+    engines: Arc<Engines>,
     /// Taken when the worker drains: the last sender of completions goes with it.
     loader: Arc<parking_lot::Mutex<Option<Loader>>>,
     tasks: Arc<parking_lot::Mutex<Option<Tasks>>>,
@@ -244,26 +290,31 @@ impl Service {
         store: Store,
         metrics: Arc<Metrics>,
         address: SocketAddr,
-    ) -> Result<Self, RunError> {
+    ) -> Result<(Self, mpsc::Receiver<ContentHash>), RunError> {
         let (genesis, public) = (chain.genesis().0, key.public());
         let journal = Arc::new(Journal::open(&config.base_path, genesis, public, clock::unix_millis())?);
         let short = |bytes: &[u8; 32]| hex::encode(&bytes[..8]);
         let folder = config.base_path.join(format!("transactions-{}-{}", short(&genesis), short(&public)));
         let transactions = TxManager::open(&chain, key.clone(), &folder, TxOptions::default()).await?;
         let info = worker_info(config, &key, address)?;
-        let onchain = Onchain::new(chain.clone(), transactions.clone(), key.clone(), metrics.clone());
+        let onchain = Onchain::new(chain.clone(), transactions, key.clone(), metrics.clone());
         let price = Price { per_1k: config.price };
         let cashier = (price.per_1k > 0).then(|| Cashier::new(journal.clone(), price, genesis, public));
         let sight = {
-            let chain = chain.clone();
+            let (chain, onchain) = (chain.clone(), onchain.clone());
             Arc::new(move || Sight {
-                connected: transactions.trouble().is_none(),
-                finalized: chain.finalized().map_or(0, |head| head.number),
+                connected: chain.is_connected(),
+                finalized: chain.finalized().ok().map(|head| head.number),
+                refused: onchain.refused(),
             })
         };
         let side = ChainSide { genesis, journal: journal.clone(), cashier, channels: Arc::new(onchain.clone()), sight };
         if app.chain.set(side).is_err() {
             tracing::error!("the chain was reached twice");
+        }
+        let (damaged, heal) = mpsc::channel(MAX_DAMAGED);
+        if app.damaged.set(damaged).is_err() {
+            tracing::error!("somebody else heals damaged blocks");
         }
 
         let appended = Arc::new(Notify::new());
@@ -308,90 +359,179 @@ impl Service {
             limits: Limits::new(config.max_batch, config.max_queue),
             completions,
             health: app.health.clone(),
-            metrics: metrics.clone(),
+            metrics,
         };
         let tasks = Tasks { writer, anchorer, online, redeemer, written, leave, registered };
-        Ok(Self {
+        let service = Self {
             app,
             chain,
             journal,
-            metrics,
+            engines: Arc::default(),
             loader: Arc::new(parking_lot::Mutex::new(Some(loader))),
             tasks: Arc::new(parking_lot::Mutex::new(Some(tasks))),
-        })
+        };
+        Ok((service, heal))
     }
 
-    /// Loads what the chain names, waiting for the chain and for peers as long as it takes.
-    async fn load_first(&self, config: &Config) -> Result<Resolved, RunError> {
+    /// Loads what the chain names and serves it from then on; waits for the chain and for peers.
+    async fn load(&self, wanted: Option<SpecId>, patience: Patience) -> Result<Serving, RunError> {
         let Some(loader) = self.loader.lock().clone() else { return Err(RunError::Info("it is stopping")) };
+        let health = &self.app.health;
         loop {
-            self.app.health.starting("reading the model's specification from the chain");
+            health.starting("reading the model's specification from the chain");
             let result = async {
-                let resolved = resolve(&self.chain, config.spec).await?;
+                let resolved = resolve(&self.chain, wanted).await?;
                 let count = resolved.blocks().len();
-                self.app.health.starting(format!("loading {count} blocks of {}", resolved.spec.name));
-                let served = loader.load(&resolved).await?;
-                Ok::<_, LoaderError>((resolved, served))
+                health.starting(format!("loading {count} blocks of {}", resolved.spec.name));
+                let (served, watch) = loader.load_watched(&resolved).await?;
+                Ok::<_, LoaderError>((resolved, served, watch))
             };
             match result.await {
-                Ok((resolved, served)) => {
-                    self.app.current.set(Arc::new(served));
-                    return Ok(resolved);
+                Ok((resolved, served, watch)) => {
+                    self.serve(served, &resolved).await;
+                    return Ok(Serving::new(resolved, watch));
                 },
-                Err(error) if may_pass(&error) => {
-                    tracing::warn!(%error, "the model is not here yet");
-                    tokio::time::sleep(retry::jittered(START_PAUSE)).await;
+                Err(error) if patience == Patience::Endless || may_pass(&error) => {
+                    let pause = retry::jittered(pause_after(&error));
+                    tracing::warn!(%error, retry_in = ?pause, "the model is not here yet");
+                    health.starting(error.to_string());
+                    tokio::time::sleep(pause).await;
                 },
                 Err(error) => return Err(error.into()),
             }
         }
     }
 
-    /// Serves another model as soon as the finalized chain names one. Answers that are running keep theirs.
-    async fn follow(self, wanted: Option<blyan_primitives::ids::SpecId>, mut now: Resolved, stop: CancellationToken) {
+    /// New requests go to `served` from now on. Answers that are running keep the engine they began with.
+    async fn serve(&self, served: Served, resolved: &Resolved) {
+        self.engines.watch(&served.engine);
+        self.app.current.set(Arc::new(served));
+        self.note(resolved).await;
+    }
+
+    /// Notes that the chain names these weights, for receipts of theirs that are anchored when it no longer does.
+    async fn note(&self, resolved: &Resolved) {
+        let (journal, weights, place) = (self.journal.clone(), resolved.weights, place_of(resolved.at));
+        let noted = tokio::task::spawn_blocking(move || journal.note_weights(weights, place)).await;
+        if let Ok(Err(error)) = noted {
+            tracing::warn!(%error, "it is not noted when the chain named the weights");
+        }
+    }
+
+    /// Serves another model as soon as the finalized chain names one, and heals blocks that turn out to be damaged.
+    ///
+    /// Only what the chain names now matters here, so that each finalized head is looked at as it comes, and blocks between
+    /// two heads are not: a stream of every block is for tasks that owe something to each.
+    async fn follow(
+        self,
+        wanted: Option<SpecId>,
+        mut now: Serving,
+        mut damaged: mpsc::Receiver<ContentHash>,
+        stop: CancellationToken,
+    ) {
+        let mut noted = now.resolved.at.number;
         loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(retry::jittered(FOLLOW_EVERY)) => {},
-            }
-            let Some(loader) = self.loader.lock().clone() else { return };
-            let change = async {
-                let next = resolve(&self.chain, wanted).await?;
-                self.metrics.finalized_height.set(i64::from(next.at.number));
-                if next.weights == now.weights {
-                    return Ok(None);
+            let work = async {
+                tokio::select! {
+                    damage = &mut now.damage => {
+                        self.heal(wanted, &damage, &mut now).await;
+                        Ok(())
+                    },
+                    Some(hash) = damaged.recv() => {
+                        self.fetch_again(wanted, hash, &mut now).await;
+                        Ok(())
+                    },
+                    head = self.chain.wait_finalized(now.resolved.at.number.saturating_add(1)) => match head {
+                        Ok(_) => self.look(wanted, &mut now).await,
+                        Err(error) => Err(error.into()),
+                    },
                 }
-                tracing::info!(spec = %next.id, weights = %next.weights, "the chain names another model");
-                let served = loader.load(&next).await?;
-                Ok::<_, LoaderError>(Some((next, served)))
             };
-            let changed = tokio::select! {
+            let result = tokio::select! {
                 () = stop.cancelled() => return,
-                changed = change => changed,
+                result = work => result,
             };
-            match changed {
-                Ok(None) => {},
-                Ok(Some((next, served))) => {
-                    self.app.current.set(Arc::new(served));
-                    loader.unpin(&now, &next);
-                    now = next;
+            match result {
+                Ok(()) if now.resolved.at.number >= noted.saturating_add(NOTE_EVERY) => {
+                    self.note(&now.resolved).await;
+                    noted = now.resolved.at.number;
                 },
-                Err(error) => tracing::warn!(%error, "the model that the chain names cannot be served yet"),
+                Ok(()) => {},
+                Err(error) => {
+                    tracing::warn!(%error, "the model that the chain names cannot be served yet");
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = tokio::time::sleep(retry::jittered(LONG_PAUSE)) => {},
+                    }
+                },
             }
+        }
+    }
+
+    /// Looks at what the chain names at its finalized head, and serves it if that is something else than `now`.
+    async fn look(&self, wanted: Option<SpecId>, now: &mut Serving) -> Result<(), LoaderError> {
+        let next = resolve(&self.chain, wanted).await?;
+        if next.weights == now.resolved.weights {
+            now.resolved.at = next.at;
+            return Ok(());
+        }
+        let Some(loader) = self.loader.lock().clone() else { return Ok(()) };
+        tracing::info!(spec = %next.id, weights = %next.weights, "the chain names another model");
+        self.note(&now.resolved).await;
+        let (served, watch) = loader.load_watched(&next).await?;
+        self.serve(served, &next).await;
+        loader.unpin(&now.resolved, &next);
+        *now = Serving::new(next, watch);
+        Ok(())
+    }
+
+    /// Has a block fetched again that was found damaged when somebody asked for it.
+    async fn fetch_again(&self, wanted: Option<SpecId>, hash: ContentHash, now: &mut Serving) {
+        if now.resolved.blocks().contains(&hash) {
+            return self.heal(wanted, &format!("block {hash} was damaged"), now).await;
+        }
+        let Some(loader) = self.loader.lock().clone() else { return };
+        tokio::spawn(async move {
+            match loader.fetcher.ensure(&[hash]).await {
+                Ok(_) => tracing::info!(%hash, "a damaged block is healed"),
+                Err(error) => tracing::error!(%hash, %error, "a damaged block is not healed"),
+            }
+        });
+    }
+
+    /// Makes the model anew of verified blocks, after one of them was damaged.
+    ///
+    /// A file that changed on disk has changed in memory too, where it is mapped: what was computed on it since then is worth
+    /// nothing, and nothing more is computed until every block is verified again.
+    async fn heal(&self, wanted: Option<SpecId>, damage: &impl std::fmt::Display, now: &mut Serving) {
+        tracing::error!(%damage, "the model is damaged: no answers until it is healed");
+        self.app.health.starting(format!("the model is being healed: {damage}"));
+        self.engines.discard();
+        match self.load(wanted, Patience::Endless).await {
+            Ok(serving) => {
+                if let Some(loader) = self.loader.lock().as_ref() {
+                    loader.unpin(&now.resolved, &serving.resolved);
+                }
+                *now = serving;
+                self.app.health.ready();
+                tracing::info!("the model is whole again");
+            },
+            Err(error) => {
+                tracing::error!(%error, "the model is not healed");
+                now.damage = Box::pin(std::future::pending());
+            },
         }
     }
 
     /// Lets running answers end, stores their receipts, anchors them, and redeems vouchers.
     async fn drain(&self, timeout: Duration) {
         let deadline = Instant::now() + timeout;
-        if let Some(served) = self.app.current.get() {
-            while !served.engine.is_idle() && Instant::now() < deadline {
-                tokio::time::sleep(DRAIN_POLL).await;
-            }
-            if !served.engine.is_idle() {
-                tracing::warn!("some answers are cut short");
-                served.engine.abort();
-            }
+        while !self.engines.are_idle() && Instant::now() < deadline {
+            tokio::time::sleep(DRAIN_POLL).await;
+        }
+        if !self.engines.are_idle() {
+            tracing::warn!("some answers are cut short");
+            self.engines.abort();
         }
         self.app.current.clear();
         *self.loader.lock() = None;
@@ -425,8 +565,16 @@ fn may_pass(error: &LoaderError) -> bool {
     match error {
         LoaderError::Chain(error) => error.is_transient(),
         LoaderError::NoSpec | LoaderError::EmptySlot { .. } => true,
-        LoaderError::Fetch(FetchError::Exhausted { .. } | FetchError::Stuck(_)) => true,
+        LoaderError::Fetch(FetchError::Exhausted { .. } | FetchError::AllBarred { .. } | FetchError::Stuck(_)) => true,
         _ => false,
+    }
+}
+
+/// How long to wait before the model is tried again.
+fn pause_after(error: &LoaderError) -> Duration {
+    match error {
+        LoaderError::Fetch(FetchError::AllBarred { again_in, .. }) => (*again_in).clamp(START_PAUSE, LONG_PAUSE),
+        _ => START_PAUSE,
     }
 }
 
@@ -443,5 +591,27 @@ pub fn announce(address: SocketAddr) {
     let mut out = io::stdout().lock();
     if writeln!(out, "listening on http://{address}").and_then(|()| out.flush()).is_err() {
         tracing::debug!("nobody reads standard output");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fetch::PeerError;
+
+    fn fetch(error: FetchError) -> LoaderError {
+        LoaderError::Fetch(error)
+    }
+
+    #[test]
+    fn a_worker_whose_peers_lied_or_failed_waits_and_one_without_peers_does_not() {
+        let hash = ContentHash([1; 32]);
+        let barred = |again_in| fetch(FetchError::AllBarred { hash, again_in });
+        assert!(may_pass(&barred(Duration::from_secs(600))));
+        assert!(may_pass(&fetch(FetchError::Exhausted { hash, last: PeerError::Absent })));
+        assert!(!may_pass(&fetch(FetchError::NoPeers { hash, damaged: None })));
+        assert_eq!(pause_after(&barred(Duration::from_secs(600))), LONG_PAUSE);
+        assert_eq!(pause_after(&barred(Duration::from_secs(7))), Duration::from_secs(7));
+        assert_eq!(pause_after(&barred(Duration::ZERO)), START_PAUSE);
     }
 }

@@ -1,5 +1,8 @@
 //! Stop sequences in streamed text.
 
+/// Longest stop sequence, in bytes.
+pub const MAX_STOP: usize = 256;
+
 /// Finds the first stop sequence in text that arrives in pieces, and holds back what may become one.
 #[derive(Clone, Debug, Default)]
 pub struct StopMatcher {

@@ -214,6 +214,27 @@ async fn a_prompt_that_leaves_little_room_gets_what_fits() {
 }
 
 #[tokio::test]
+async fn a_worker_without_the_role_of_a_gateway_serves_blocks_and_no_answers() {
+    let mut options = Options::default();
+    options.settings.gateway = false;
+    let worker = Worker::start(options).await;
+    assert_eq!(refused(worker.chat(&hello(json!({}))).await).await, (403, "not_a_gateway".into(), Value::Null));
+    let plain = json!({"model": "tiny", "prompt": "a"});
+    let response = worker.post("/v1/completions", &plain).send().await.unwrap();
+    assert_eq!(refused(response).await.1, "not_a_gateway");
+    let block = worker.model.genesis.spec.tokenizer;
+    assert_eq!(worker.get(&format!("/v1/blocks/{block}")).await.status(), 200);
+}
+
+#[tokio::test]
+async fn health_tells_how_the_chain_does() {
+    let worker = Worker::start(Options::default()).await;
+    let health = worker.json("/health").await;
+    assert_eq!(health["chain"], json!({"connected": true, "finalized": 5, "refused": []}));
+    assert_eq!(worker.metric("blyan_worker_finalized_height_blocks").await, Some(5.0));
+}
+
+#[tokio::test]
 async fn api_keys_are_asked_for_where_there_are_some() {
     let mut options = Options::default();
     options.settings.api_keys = vec!["sk-test-12345".into()];
@@ -297,10 +318,12 @@ async fn browsers_may_ask() {
     let worker = Worker::start(Options::default()).await;
     let request = worker.http.request(reqwest::Method::OPTIONS, format!("{}/v1/chat/completions", worker.url));
     let request = request.header("origin", "https://app.example").header("access-control-request-method", "POST");
-    let response =
-        request.header("access-control-request-headers", "content-type,x-blyan-voucher").send().await.unwrap();
+    let asked = "authorization,content-type,x-blyan-voucher";
+    let response = request.header("access-control-request-headers", asked).send().await.unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["access-control-allow-origin"], "*");
+    // By name: `*` would not cover the first.
+    assert_eq!(response.headers()["access-control-allow-headers"], asked);
     let response = worker.get("/health").await;
     assert_eq!(response.headers()["x-content-type-options"], "nosniff");
     assert_eq!(response.headers()["cache-control"], "no-store");

@@ -10,8 +10,8 @@ use blyan_worker::{
     metrics::Metrics,
 };
 use common::{Options, Worker, open_store};
-use std::{fs, path::PathBuf, sync::Arc};
-use tokio::net::TcpListener;
+use std::{fs, os::unix::fs::FileExt, path::PathBuf, sync::Arc, time::SystemTime};
+use tokio::{net::TcpListener, sync::mpsc};
 
 fn fetcher(store: &Store, peers: &[String]) -> Fetcher {
     Fetcher::new(store.clone(), Arc::new(Peers::new(peers).unwrap()), Arc::new(Metrics::new().unwrap()))
@@ -84,6 +84,26 @@ async fn a_damaged_block_is_refused_by_name_and_healed_from_a_peer() {
 }
 
 #[tokio::test]
+async fn a_block_that_is_damaged_while_the_worker_runs_is_refused_and_named_to_be_healed() {
+    let worker = Worker::start(Options::default()).await;
+    let hash = large(&worker);
+    let (sender, mut damaged) = mpsc::channel(4);
+    worker.app.damaged.set(sender).unwrap();
+    let path = format!("/v1/blocks/{hash}/header");
+    assert_eq!(worker.get(&path).await.status(), 200);
+    let disk = fs::File::options().read(true).write(true).open(file(worker.store.root(), &hash)).unwrap();
+    let (mut byte, at) = ([0], disk.metadata().unwrap().len() - 1000);
+    disk.read_exact_at(&mut byte, at).unwrap();
+    disk.write_all_at(&[byte[0] ^ 1], at).unwrap();
+    disk.set_modified(SystemTime::now()).unwrap();
+    for _ in 0..2 {
+        assert_eq!(worker.get(&path).await.status(), 404);
+    }
+    assert_eq!(damaged.recv().await, Some(hash));
+    assert!(damaged.try_recv().is_err(), "it is named once");
+}
+
+#[tokio::test]
 async fn a_peer_that_lies_is_caught_and_an_honest_one_is_asked() {
     let worker = Worker::start(Options::default()).await;
     let hash = large(&worker);
@@ -114,6 +134,16 @@ async fn a_peer_that_lies_is_caught_and_an_honest_one_is_asked() {
         Err(FetchError::Exhausted { hash: named, last }) => {
             assert_eq!(named, hash);
             assert!(last.to_string().contains("subtile"), "{last}");
+        },
+        other => panic!("{other:?}"),
+    }
+    // Its only peer having lied, a worker waits until it may ask it again: a disk can be repaired.
+    let alone = fetcher(&store, std::slice::from_ref(&url));
+    assert!(matches!(alone.ensure(&[hash]).await, Err(FetchError::Exhausted { .. })));
+    match alone.ensure(&[hash]).await {
+        Err(FetchError::AllBarred { hash: named, again_in }) => {
+            assert_eq!(named, hash);
+            assert!(!again_in.is_zero());
         },
         other => panic!("{other:?}"),
     }

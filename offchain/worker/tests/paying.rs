@@ -4,9 +4,10 @@ mod common;
 
 use blyan_chain::Key;
 use blyan_primitives::payment::Voucher;
-use blyan_worker::payment::ChannelView;
-use common::{GENESIS, Options, Worker, hello};
+use blyan_worker::{payment::ChannelView, scheduler::Limits};
+use common::{GENESIS, Options, Worker, hello, until};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const CHANNEL: u64 = 9;
 
@@ -17,7 +18,11 @@ struct Client {
 
 impl Client {
     async fn new() -> Self {
-        let worker = Worker::start(Options { price: 1000, ..Options::default() }).await;
+        Self::of(Options { price: 1000, ..Options::default() }).await
+    }
+
+    async fn of(options: Options) -> Self {
+        let worker = Worker::start(options).await;
         let payer = Key::from_uri("//Bob").unwrap();
         let view = ChannelView {
             payer: payer.public(),
@@ -36,10 +41,14 @@ impl Client {
         json!({"channel": CHANNEL, "cumulative": cumulative.to_string(), "signature": signature})
     }
 
-    async fn ask(&self, voucher: &Value, extra: Value) -> (u16, Value) {
+    fn request(&self, voucher: &Value, extra: Value) -> reqwest::RequestBuilder {
         let request = self.worker.post("/v1/chat/completions", &hello(extra));
         let request = request.header("x-blyan-channel", CHANNEL.to_string());
-        let response = request.header("x-blyan-voucher", voucher.to_string()).send().await.unwrap();
+        request.header("x-blyan-voucher", voucher.to_string())
+    }
+
+    async fn ask(&self, voucher: &Value, extra: Value) -> (u16, Value) {
+        let response = self.request(voucher, extra).send().await.unwrap();
         (response.status().as_u16(), response.json().await.unwrap())
     }
 
@@ -79,6 +88,27 @@ async fn what_was_computed_is_charged_and_not_a_token_more() {
     let channel = client.worker.json(&format!("/v1/channels/{CHANNEL}")).await;
     assert_eq!((channel["spent"].as_str(), channel["reserved"].as_str()), (Some(&*total.to_string()), Some("0")));
     assert_eq!(channel["voucher"], "400");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_before_the_first_token_pays_for_what_was_computed_of_its_prompt() {
+    let limits = Limits { alone_chunk: 16, ..Limits::new(4, 16) };
+    let prefill = Duration::from_millis(100);
+    let client = Client::of(Options { price: 1000, limits, prefill, ..Options::default() }).await;
+    let prompt = json!({"messages": [{"role": "user", "content": "x".repeat(200)}], "max_tokens": 8});
+    let request = client.request(&client.voucher(&client.payer, GENESIS, 300), prompt);
+    // Some pieces of the prompt are computed by then, not all.
+    assert!(request.timeout(Duration::from_millis(600)).send().await.is_err());
+    let spent = || async { client.worker.journal.channel(CHANNEL).unwrap().unwrap().spent };
+    until("the prompt is charged", || async { spent().await > 0 }).await;
+    let paid = spent().await;
+    assert!(paid.is_multiple_of(16) && paid < 200, "{paid}");
+    assert_eq!(client.worker.journal.counts().unwrap().pending, 0, "there is nothing to sign");
+    let channel = client.worker.json(&format!("/v1/channels/{CHANNEL}")).await;
+    assert_eq!((channel["spent"].as_str(), channel["reserved"].as_str()), (Some(&*paid.to_string()), Some("0")));
+    // What it did not use counts for its next answer.
+    let (status, body) = client.ask(&client.voucher(&client.payer, GENESIS, 400), json!({"max_tokens": 1})).await;
+    assert_eq!(status, 200, "{body}");
 }
 
 #[tokio::test]

@@ -1,5 +1,12 @@
 //! Benchmarks of the calls, each at its worst case.
 
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "never part of a chain's runtime; what the macros make has no documentation"
+)]
+
 use crate::pallet::*;
 use alloc::{format, string::String, vec, vec::Vec};
 use blyan_primitives::{
@@ -7,16 +14,29 @@ use blyan_primitives::{
         BlockHeader, BlockKind, DType, Form, Layout, PayloadType, Quantisation, TensorInfo, MAX_ONCHAIN_HEADER_LEN,
         TENSOR_ALIGN,
     },
-    ids::{ContentHash, TileRoot},
+    ids::{ContentHash, SpecId, TileRoot},
+    traits::{SlotHeads, SpecRegistry},
 };
 use codec::Encode;
 use frame_benchmarking::v2::*;
 use frame_support::{
     pallet_prelude::Get,
-    traits::fungible::{Inspect, Mutate},
+    traits::{
+        fungible::{Inspect, Mutate},
+        EnsureOrigin,
+    },
 };
 use frame_system::RawOrigin;
 use polkadot_sdk::*;
+
+/// What benchmarks need of the runtime.
+pub trait BenchmarkHelper {
+    /// Publishes a spec without parent, none of whose slots is filled. Called once.
+    fn publish_spec() -> SpecId;
+
+    /// Deprecates that spec.
+    fn deprecate_spec(spec: SpecId);
+}
 
 /// A header of `tensors` small tensors: the more there are in a byte, the more there is to check.
 fn header(form: Form, tensors: u32) -> Vec<u8> {
@@ -60,6 +80,35 @@ fn register<T: Config>(
     Ok(block)
 }
 
+/// Registers an expert that the slots of a spec can hold.
+fn expert<T: Config>(who: &T::AccountId, spec: SpecId) -> Result<ContentHash, BenchmarkError> {
+    let (_, dimensions) = T::Specs::known_spec(spec).ok_or("the spec is published")?;
+    let (ffn, hidden) = (dimensions.ffn, dimensions.hidden);
+    let mut header = BlockHeader {
+        payload: PayloadType::TensorBlock,
+        kind: BlockKind::Expert,
+        form: Form::Serving,
+        quantisation: Quantisation::PerChannel,
+        arch: String::new(),
+        engine: Vec::new(),
+        tensors: Vec::new(),
+        data_len: 0,
+        root: TileRoot([8; 32]),
+    };
+    for (name, rows, k) in [("gate", ffn, hidden), ("up", ffn, hidden), ("down", hidden, ffn)] {
+        for (name, dtype, layout, shape) in [
+            (String::from(name), DType::Int8, Layout::Rows16K4, vec![rows, k]),
+            (format!("{name}.scale"), DType::F32, Layout::RowMajor, vec![rows]),
+        ] {
+            let offset = header.data_len.next_multiple_of(TENSOR_ALIGN);
+            let length = TensorInfo::bytes(dtype, layout, &shape).ok_or("a tensor of a sound spec")?;
+            header.data_len = offset + length;
+            header.tensors.push(TensorInfo { name, dtype, layout, shape, offset, length });
+        }
+    }
+    register::<T>(who, header.encode(), None)
+}
+
 #[benchmarks(where T: Config<Currency: Mutate<T::AccountId>>)]
 mod benchmarks {
     use super::*;
@@ -95,6 +144,39 @@ mod benchmarks {
         _(RawOrigin::Signed(owner), block);
 
         assert!(!Blocks::<T>::contains_key(block));
+        Ok(())
+    }
+
+    #[benchmark]
+    fn fill_head() -> Result<(), BenchmarkError> {
+        let origin = T::GovernanceOrigin::try_successful_origin().map_err(|_| BenchmarkError::Weightless)?;
+        let spec = T::BenchmarkHelper::publish_spec();
+        let block = expert::<T>(&funded::<T>(), spec)?;
+
+        #[extrinsic_call]
+        _(origin as T::RuntimeOrigin, spec, 0, 0, block);
+
+        assert_eq!(Filled::<T>::iter_prefix(spec).next(), Some((0, 1)));
+        Ok(())
+    }
+
+    /// `n`: slots that are emptied, each of another layer.
+    #[benchmark]
+    fn release_heads(n: Linear<1, { T::MaxReleased::get() }>) -> Result<(), BenchmarkError> {
+        let caller = funded::<T>();
+        let spec = T::BenchmarkHelper::publish_spec();
+        let block = expert::<T>(&caller, spec)?;
+        let (_, dimensions) = T::Specs::known_spec(spec).ok_or("the spec is published")?;
+        for i in 0..n {
+            let (layer, index) = (i % u32::from(dimensions.layers), i / u32::from(dimensions.layers));
+            <Pallet<T> as SlotHeads>::fill_head(spec, layer as u16, index as u16, block)?;
+        }
+        T::BenchmarkHelper::deprecate_spec(spec);
+
+        #[extrinsic_call]
+        _(RawOrigin::Signed(caller), spec, n);
+
+        assert!(Filled::<T>::iter_prefix(spec).next().is_none());
         Ok(())
     }
 

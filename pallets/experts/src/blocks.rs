@@ -1,8 +1,8 @@
 //! The life of a block, and the count of its uses.
 
-use crate::{pallet::*, BlockEntry, Deposit};
+use crate::{pallet::*, BlockEntry, Registration};
 use blyan_primitives::{
-    block::{header_hash, BlockHeader, BlockKind, BlockRecord, Form, HeaderError, PayloadType, MAX_ONCHAIN_HEADER_LEN},
+    block::{header_hash, BlockHeader, BlockKind, BlockRecord, Form, HeaderError, MAX_ONCHAIN_HEADER_LEN},
     ids::ContentHash,
     traits::{BlockRegistry, BlockUses, UseError},
 };
@@ -43,39 +43,74 @@ impl<T: Config> Pallet<T> {
         podl: Option<[u8; 32]>,
     ) -> DispatchResult {
         let block = header_hash(header_bytes);
-        ensure!(!Blocks::<T>::contains_key(block), Error::<T>::AlreadyRegistered);
-        let header = BlockHeader::decode_checked(header_bytes, MAX_ONCHAIN_HEADER_LEN).map_err(Error::<T>::from)?;
-        let record = BlockRecord::new(&header, header_bytes.len() as u32, master, podl).map_err(Error::<T>::from)?;
-        let served_expert = header.kind == BlockKind::Expert
-            && header.form == Form::Serving
-            && header.payload == PayloadType::TensorBlock;
-        ensure!(!served_expert || header.expert_shape().is_some(), Error::<T>::UnfitExpert);
-        if let Some(master) = master {
-            ensure!(header.form == Form::Serving, Error::<T>::MasterOfMaster);
-            let record = Self::record(master).ok_or(Error::<T>::UnknownMaster)?;
-            ensure!(record.form == Form::Master && record.kind == header.kind, Error::<T>::NotAMaster);
-            Self::acquire(master).map_err(Error::<T>::from)?;
-        }
-        let amount = T::BlockDeposit::get();
-        T::Currency::hold(&HoldReason::BlockDeposit.into(), &owner, amount)?;
-        let deposit = Some(Deposit { owner: owner.clone(), amount });
+        ensure!(!Registrations::<T>::contains_key(block, &owner), Error::<T>::AlreadyRegistered);
         let registered_at = frame_system::Pallet::<T>::block_number();
-        Blocks::<T>::insert(block, BlockEntry { record, deposit, uses: 0, registered_at });
+        let mut entry = match Blocks::<T>::get(block) {
+            Some(entry) => entry,
+            None => {
+                let record = Self::read(header_bytes)?;
+                BlockEntry { record, genesis: false, registrants: 0, uses: 0, registered_at }
+            },
+        };
+        if let Some(master) = master {
+            Self::derive(&owner, &entry.record, master)?;
+        }
+        let deposit = T::BlockDeposit::get();
+        T::Currency::hold(&HoldReason::BlockDeposit.into(), &owner, deposit)?;
+        entry.registrants = entry.registrants.saturating_add(1);
+        Blocks::<T>::insert(block, entry);
+        Registrations::<T>::insert(block, &owner, Registration { master, podl, deposit, derived: 0, registered_at });
         Self::deposit_event(Event::BlockRegistered { block, owner });
         Ok(())
     }
 
-    pub(crate) fn do_unregister(who: T::AccountId, block: ContentHash) -> DispatchResult {
-        let entry = Blocks::<T>::get(block).ok_or(Error::<T>::UnknownBlock)?;
-        let Deposit { owner, amount } = entry.deposit.ok_or(Error::<T>::NotOwner)?;
-        ensure!(owner == who, Error::<T>::NotOwner);
-        ensure!(entry.uses == 0, Error::<T>::InUse);
-        Blocks::<T>::remove(block);
-        if let Some(master) = entry.record.master {
-            Self::release(master);
+    /// The record of a block with this header, which nobody has registered yet.
+    fn read(header_bytes: &[u8]) -> Result<BlockRecord, Error<T>> {
+        let header = BlockHeader::decode_checked(header_bytes, MAX_ONCHAIN_HEADER_LEN)?;
+        let record = BlockRecord::new(&header, header_bytes.len() as u32, None, None)?;
+        let served_expert = record.is_serving(BlockKind::Expert);
+        ensure!(!served_expert || header.served_expert_shape().is_some(), Error::<T>::UnfitExpert);
+        Ok(record)
+    }
+
+    /// Takes note that `who` says of a block that it was derived from `master`, which must stay as long as that is said.
+    /// Nobody is bound by what others say: `master` is of the genesis model, or `who` has registered it too.
+    fn derive(who: &T::AccountId, record: &BlockRecord, master: ContentHash) -> Result<(), Error<T>> {
+        ensure!(record.form == Form::Serving, Error::<T>::MasterOfMaster);
+        let entry = Blocks::<T>::get(master).ok_or(Error::<T>::UnknownMaster)?;
+        let fits = entry.record.form == Form::Master && entry.record.kind == record.kind;
+        ensure!(fits, Error::<T>::NotAMaster);
+        if entry.genesis {
+            return Ok(());
         }
-        T::Currency::release(&HoldReason::BlockDeposit.into(), &owner, amount, Precision::Exact)?;
-        Self::deposit_event(Event::BlockUnregistered { block, owner });
+        let mut own = Registrations::<T>::get(master, who).ok_or(Error::<T>::UnknownMaster)?;
+        own.derived = own.derived.checked_add(1).ok_or(Error::<T>::TooManyUses)?;
+        Registrations::<T>::insert(master, who, own);
+        Ok(())
+    }
+
+    pub(crate) fn do_unregister(who: T::AccountId, block: ContentHash) -> DispatchResult {
+        let mut entry = Blocks::<T>::get(block).ok_or(Error::<T>::UnknownBlock)?;
+        let registration = Registrations::<T>::get(block, &who).ok_or(Error::<T>::NotOwner)?;
+        ensure!(registration.derived == 0, Error::<T>::InUse);
+        entry.registrants = entry.registrants.saturating_sub(1);
+        if entry.registrants == 0 && !entry.genesis {
+            ensure!(entry.uses == 0, Error::<T>::InUse);
+            Blocks::<T>::remove(block);
+        } else {
+            Blocks::<T>::insert(block, entry);
+        }
+        Registrations::<T>::remove(block, &who);
+        if let Some(master) = registration.master {
+            // Nothing was counted where the master is of the genesis model, and there is nothing to count down.
+            Registrations::<T>::mutate(master, &who, |own| {
+                if let Some(own) = own.as_mut() {
+                    own.derived = own.derived.saturating_sub(1);
+                }
+            });
+        }
+        T::Currency::release(&HoldReason::BlockDeposit.into(), &who, registration.deposit, Precision::Exact)?;
+        Self::deposit_event(Event::BlockUnregistered { block, owner: who });
         Ok(())
     }
 
@@ -85,9 +120,9 @@ impl<T: Config> Pallet<T> {
     pub(crate) fn build_genesis_blocks(blocks: &[(ContentHash, BlockRecord)]) {
         for (block, record) in blocks {
             assert!(!Blocks::<T>::contains_key(block), "genesis block {block} is given twice");
-            let entry =
-                BlockEntry { record: record.clone(), deposit: None, uses: 0, registered_at: Default::default() };
-            Blocks::<T>::insert(block, entry);
+            let record = record.clone();
+            let registered_at = Default::default();
+            Blocks::<T>::insert(block, BlockEntry { record, genesis: true, registrants: 0, uses: 0, registered_at });
         }
         for (block, record) in blocks {
             // A master that is not among the blocks is a name only: nobody has to store it.

@@ -1,20 +1,30 @@
 //! Registry of weight blocks, and the heads of expert slots.
 //!
 //! **Blocks.** A block is registered with its header. The runtime decodes the header itself, so that a record cannot
-//! contradict the block's name, which is the header's hash. Equal content has an equal name and is registered once. A
-//! deposit is held from whoever registers a block and returned when they unregister it; a block in use stays.
+//! contradict the block's name, which is the header's hash. Equal content has an equal name and is kept once, however many
+//! accounts register it; each of them has a deposit held until it unregisters. A block in use, or registered by anybody,
+//! stays.
 //!
-//! **Heads.** Each slot of a live spec's lineage holds one block: the serving form of an expert of the right shape. A
-//! head moves by [`SlotHeads::move_head`](blyan_primitives::traits::SlotHeads::move_head) alone, which verdicts call
-//! through the runtime's wiring; there is no extrinsic that moves one. The chain's first heads come with
-//! [`GenesisConfig`].
+//! **Lineage.** From which master and by which training weights came is not in their header: it is the word of the account
+//! that registers them, and kept as such, in the account's own [`Registration`]. Whoever copies a header from the pool and
+//! is first with it, or with another lineage, so adds a word of its own and takes nobody else's place. Who needs a block's
+//! lineage (a verdict, a reward) names the account whose word it judges. A master that an account names is of the genesis
+//! model or registered by the same account, so that nobody's deposit is bound by what others say.
+//!
+//! **Heads.** Each slot of a lineage holds one block: the serving form of an expert of the right shape. Empty slots of a
+//! published spec are filled through [`SlotHeads::fill_head`](blyan_primitives::traits::SlotHeads::fill_head), by governance
+//! until verdicts do it; a spec is not activated before all of its slots are. From then on a head moves by
+//! [`SlotHeads::move_head`](blyan_primitives::traits::SlotHeads::move_head) alone, which verdicts call through the runtime's
+//! wiring: there is no extrinsic that moves one. When every spec of a lineage is deprecated, anyone can have its heads
+//! released, step by step. The chain's first heads come with [`GenesisConfig`].
 //!
 //! # Invariants
 //!
-//! - A block's `uses` is at least the number of slots that hold it and serving forms derived from it; what is above are
-//!   the uses that others counted through [`BlockUses`](blyan_primitives::traits::BlockUses). A block in use is on chain.
-//! - The deposits of an account's blocks add up to what [`HoldReason::BlockDeposit`] holds from it.
-//! - Every head is the serving form of an expert.
+//! - A block's `uses` is at least the number of slots that hold it and of genesis serving forms derived from it; what is
+//!   above are the uses that others counted through [`BlockUses`](blyan_primitives::traits::BlockUses). A block in use is on
+//!   chain, and so is the master that a registration names.
+//! - What [`HoldReason::BlockDeposit`] holds from an account is the sum of its registrations' deposits.
+//! - Every head is the serving form of an expert. The filled slots of a layer are those with the lowest indices.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(
@@ -38,8 +48,10 @@ pub mod weights;
 
 use polkadot_sdk::*;
 
+#[cfg(feature = "runtime-benchmarks")]
+pub use benchmarking::BenchmarkHelper;
 pub use pallet::*;
-pub use types::{BlockEntry, Deposit, Head};
+pub use types::{BlockEntry, Head, Registration};
 pub use weights::WeightInfo;
 
 #[allow(clippy::expect_used, reason = "FRAME's macros write it into what they generate")]
@@ -50,7 +62,7 @@ pub mod pallet {
     use blyan_primitives::{
         block::{BlockRecord, MAX_ONCHAIN_HEADER_LEN},
         ids::{ContentHash, SlotId, SpecId},
-        traits::SpecRegistry,
+        traits::{SlotHeads, SpecRegistry},
     };
     use frame_support::{
         pallet_prelude::*,
@@ -60,10 +72,15 @@ pub mod pallet {
 
     const STORAGE_VERSION: StorageVersion = StorageVersion::new(1);
 
+    /// Most registrations in one answer of [`Pallet::registrations`].
+    pub const MAX_PAGE: u32 = 100;
+
     /// The money of a runtime `T`.
     pub type BalanceOf<T> = <<T as Config>::Currency as Inspect<<T as frame_system::Config>::AccountId>>::Balance;
     /// A block's entry in a runtime `T`.
-    pub type BlockEntryOf<T> = BlockEntry<<T as frame_system::Config>::AccountId, BalanceOf<T>, BlockNumberFor<T>>;
+    pub type BlockEntryOf<T> = BlockEntry<BlockNumberFor<T>>;
+    /// An account's registration of a block in a runtime `T`.
+    pub type RegistrationOf<T> = Registration<BalanceOf<T>, BlockNumberFor<T>>;
     /// The bytes of a block's header, SCALE encoded.
     pub type HeaderBytes = BoundedVec<u8, ConstU32<MAX_ONCHAIN_HEADER_LEN>>;
 
@@ -83,18 +100,29 @@ pub mod pallet {
         /// The registry of specs, which says what slots there are.
         type Specs: SpecRegistry;
 
-        /// What is held for a registered block.
+        /// Who fills empty slots. No account: a slot's content is a matter of all.
+        type GovernanceOrigin: EnsureOrigin<Self::RuntimeOrigin>;
+
+        /// What is held from an account for a block that it registers.
         #[pallet::constant]
         type BlockDeposit: Get<BalanceOf<Self>>;
 
+        /// Most heads that one call releases.
+        #[pallet::constant]
+        type MaxReleased: Get<u32>;
+
         /// What each call costs.
         type WeightInfo: WeightInfo;
+
+        /// Makes specs for benchmarks.
+        #[cfg(feature = "runtime-benchmarks")]
+        type BenchmarkHelper: BenchmarkHelper;
     }
 
     /// Why this pallet holds money.
     #[pallet::composite_enum]
     pub enum HoldReason {
-        /// For a registered block, until it is unregistered.
+        /// For a block that the account registered, until it unregisters it.
         #[codec(index = 0)]
         BlockDeposit,
     }
@@ -103,9 +131,18 @@ pub mod pallet {
     #[pallet::storage]
     pub type Blocks<T: Config> = StorageMap<_, Blake2_128Concat, ContentHash, BlockEntryOf<T>>;
 
+    /// The word of each account that has registered a block.
+    #[pallet::storage]
+    pub type Registrations<T: Config> =
+        StorageDoubleMap<_, Blake2_128Concat, ContentHash, Blake2_128Concat, T::AccountId, RegistrationOf<T>>;
+
     /// The block that each slot holds.
     #[pallet::storage]
     pub type Heads<T: Config> = StorageMap<_, Blake2_128Concat, SlotId, Head<BlockNumberFor<T>>>;
+
+    /// How many slots of each layer of a lineage are filled: those with the lowest indices.
+    #[pallet::storage]
+    pub type Filled<T: Config> = StorageDoubleMap<_, Blake2_128Concat, SpecId, Twox64Concat, u16, u16, ValueQuery>;
 
     /// The weights that the chain starts with.
     #[pallet::genesis_config]
@@ -131,7 +168,7 @@ pub mod pallet {
     #[pallet::event]
     #[pallet::generate_deposit(pub(super) fn deposit_event)]
     pub enum Event<T: Config> {
-        /// A block is on chain.
+        /// An account has registered a block, which is on chain.
         #[codec(index = 0)]
         BlockRegistered {
             /// Its name.
@@ -139,7 +176,8 @@ pub mod pallet {
             /// Who registered it.
             owner: T::AccountId,
         },
-        /// A block is no longer on chain, and its deposit is returned.
+        /// An account has withdrawn its registration of a block, and has its deposit back. The block is no longer on chain
+        /// unless somebody else has registered it too.
         #[codec(index = 1)]
         BlockUnregistered {
             /// Its name.
@@ -158,6 +196,22 @@ pub mod pallet {
             to: ContentHash,
             /// How often the slot's head has moved.
             moves: u32,
+        },
+        /// An empty slot holds its first block.
+        #[codec(index = 3)]
+        HeadFilled {
+            /// The slot.
+            slot: SlotId,
+            /// What it holds.
+            block: ContentHash,
+        },
+        /// Slots of a lineage that serves nobody any more are empty again.
+        #[codec(index = 4)]
+        HeadsReleased {
+            /// The lineage.
+            lineage: SpecId,
+            /// How many.
+            released: u32,
         },
     }
 
@@ -180,14 +234,16 @@ pub mod pallet {
         /// A tensor is not aligned, overlaps another, leaves a gap, or ends outside the data. Write the file anew.
         #[codec(index = 4)]
         MisplacedTensor,
-        /// The serving form of an expert needs matrices `gate` and `up` `[ffn, hidden]` and `down` `[hidden, ffn]`.
-        /// Convert the expert again.
+        /// The serving form of an expert needs matrices `gate` and `up` `[ffn, hidden]` and `down` `[hidden, ffn]`, int8 in
+        /// layout `rows16_k4`, quantised per channel, each with its scales `NAME.scale`, f32 `[rows]`. Convert the expert
+        /// again.
         #[codec(index = 5)]
         UnfitExpert,
-        /// This content is on chain already. Use it: it needs no second registration.
+        /// The account has registered this content already. Unregister it first to say something else of its lineage.
         #[codec(index = 6)]
         AlreadyRegistered,
-        /// The named master is not registered. Register it first.
+        /// The named master is neither of the genesis model nor registered by this account. Register it first: what others
+        /// have registered they can take away.
         #[codec(index = 7)]
         UnknownMaster,
         /// The named master is not a master form, or not of the same kind. Name the block that this one was derived from.
@@ -199,10 +255,12 @@ pub mod pallet {
         /// No block of this name is registered. Check the name, or register the block.
         #[codec(index = 10)]
         UnknownBlock,
-        /// Only who registered a block can unregister it; a block of the genesis model stays.
+        /// The account has not registered this block. Only who did can take a registration back; a block of the genesis
+        /// model stays.
         #[codec(index = 11)]
         NotOwner,
-        /// A slot, a spec or a serving form uses the block. It can be unregistered when none does any more.
+        /// A slot or a spec uses the block and nobody else has registered it, or the account has registered a serving form
+        /// that names it as its master. Unregister that one first, or wait until the block is no longer used.
         #[codec(index = 12)]
         InUse,
         /// The block has as many uses as can be counted. Register other content.
@@ -220,6 +278,21 @@ pub mod pallet {
         /// The block is not the serving form of an expert of the slot's shape. Convert the expert for this spec.
         #[codec(index = 17)]
         UnfitHead,
+        /// No published or active spec has this name. Publish it first, or name another one.
+        #[codec(index = 18)]
+        SpecNotOpen,
+        /// The slot holds a block already. A head is moved by verdicts alone.
+        #[codec(index = 19)]
+        SlotTaken,
+        /// A slot in front of this one is empty. Fill the slots of a layer in the order of their indices.
+        #[codec(index = 20)]
+        EarlierSlotEmpty,
+        /// A spec of this lineage is published or active: its heads stay. Deprecate all of its specs first.
+        #[codec(index = 21)]
+        LineageOpen,
+        /// No slot of this lineage holds a block. There is nothing left to do.
+        #[codec(index = 22)]
+        NothingToRelease,
     }
 
     #[pallet::hooks]
@@ -229,6 +302,7 @@ pub mod pallet {
                 T::BlockDeposit::get() > BalanceOf::<T>::default(),
                 "BlockDeposit is 0: state could be filled for fees alone"
             );
+            assert!(T::MaxReleased::get() > 0, "MaxReleased is 0: deposits for heads would never return");
         }
 
         #[cfg(feature = "try-runtime")]
@@ -239,10 +313,10 @@ pub mod pallet {
 
     #[pallet::call(weight(<T as Config>::WeightInfo))]
     impl<T: Config> Pallet<T> {
-        /// Registers the block with this header. [`Config::BlockDeposit`] is held until it is unregistered.
+        /// Registers the block with this header. [`Config::BlockDeposit`] is held from the caller until it unregisters it.
         ///
         /// `master` names the registered block from which this serving form was derived, `podl` the hash of the training
-        /// manifest that led to these weights.
+        /// manifest that led to these weights: the caller's word, which others who register the same block do not share.
         #[pallet::call_index(0)]
         #[pallet::weight(T::WeightInfo::register(header.len() as u32))]
         pub fn register(
@@ -255,11 +329,35 @@ pub mod pallet {
             Self::do_register(owner, &header, master, podl)
         }
 
-        /// Removes a block that nothing uses, and returns its deposit.
+        /// Takes the caller's registration of a block back, and returns its deposit. The block goes with the last one.
         #[pallet::call_index(1)]
         pub fn unregister(origin: OriginFor<T>, block: ContentHash) -> DispatchResult {
             let who = ensure_signed(origin)?;
             Self::do_unregister(who, block)
+        }
+
+        /// Puts a registered block into slot `index` of a layer of a published spec: the first empty one of the layer.
+        #[pallet::call_index(2)]
+        pub fn fill_head(
+            origin: OriginFor<T>,
+            spec: SpecId,
+            layer: u16,
+            index: u16,
+            block: ContentHash,
+        ) -> DispatchResult {
+            T::GovernanceOrigin::ensure_origin(origin)?;
+            <Self as SlotHeads>::fill_head(spec, layer, index, block)?;
+            Ok(())
+        }
+
+        /// Empties slots of a lineage all of whose specs are deprecated, at most `limit` of them and at most
+        /// [`Config::MaxReleased`], so that the blocks in them can be unregistered. Anyone can call this.
+        #[pallet::call_index(3)]
+        #[pallet::weight(T::WeightInfo::release_heads((*limit).min(T::MaxReleased::get())))]
+        pub fn release_heads(origin: OriginFor<T>, lineage: SpecId, limit: u32) -> DispatchResultWithPostInfo {
+            ensure_signed(origin)?;
+            let released = Self::do_release_heads(lineage, limit)?;
+            Ok(Some(T::WeightInfo::release_heads(released)).into())
         }
     }
 
@@ -270,15 +368,25 @@ pub mod pallet {
             Heads::<T>::get(slot)
         }
 
-        /// A block's record, deposit and number of uses.
+        /// A block's record, and how many register and use it.
         pub fn block(block: ContentHash) -> Option<BlockEntryOf<T>> {
             Blocks::<T>::get(block)
         }
 
-        /// The heads of a layer in the order of experts; `None` for a slot that is empty. Nothing when no live spec of the
-        /// lineage has the layer.
-        pub fn heads_of_layer(lineage: SpecId, layer: u16) -> Vec<Option<Head<BlockNumberFor<T>>>> {
-            Self::layer(lineage, layer)
+        /// What an account says of a block that it has registered.
+        pub fn registration(block: ContentHash, account: T::AccountId) -> Option<RegistrationOf<T>> {
+            Registrations::<T>::get(block, account)
+        }
+
+        /// The accounts that have registered a block, and what each says of it: at most [`MAX_PAGE`] of them.
+        pub fn registrations(block: ContentHash) -> Vec<(T::AccountId, RegistrationOf<T>)> {
+            Registrations::<T>::iter_prefix(block).take(MAX_PAGE as usize).collect()
+        }
+
+        /// The heads of a layer of a spec in the order of its experts; `None` for a slot that is empty. Nothing when the
+        /// spec is unknown or has no such layer.
+        pub fn heads_of_layer(spec: SpecId, layer: u16) -> Vec<Option<Head<BlockNumberFor<T>>>> {
+            Self::layer(spec, layer)
         }
     }
 }

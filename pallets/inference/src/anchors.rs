@@ -1,10 +1,20 @@
 //! Anchors: how a worker puts receipts on chain without paying a fee.
 //!
 //! An anchor is refused in the pool, where it costs nobody but its sender, for every reason for which its dispatch could
-//! fail. What it can cost the chain is bounded by the deposit that is held for each.
+//! fail for good. What it can cost the chain is bounded by the deposit that is held for each, and what it can cost those who
+//! pay for their transactions is bounded twice:
+//!
+//! - **By worker.** [`Config::AnchorSpacing`] blocks lie between two anchors of a worker. One that comes earlier is valid,
+//!   and waits: the pool takes it, and a block in which it is too early refuses it as one that is full for it
+//!   ([`InvalidTransaction::ExhaustsResources`]), upon which a node leaves it in its pool for a later block, where it would
+//!   throw away any other that fails.
+//! - **By block.** [`Config::MaxAnchorsPerBlock`] anchors of all workers go into a block; the others wait in the same way. So
+//!   most of a block is for those who pay, however many workers there are, while [`Config::AnchorPriority`] keeps a place in
+//!   each for anchors, whatever others pay.
 //!
 //! A worker may send several anchors before the first is included: the pool keeps up to [`LOOK_AHEAD`] of them in order, as
-//! it does with the nonces of an account.
+//! it does with the nonces of an account. The priority is that of the next one alone; those behind it come after all that
+//! pays, so that a full pool drops them first, and holds one anchor a worker, not many, that it prefers to paid transactions.
 
 use crate::{pallet::*, Anchor, Served};
 use blyan_primitives::{
@@ -53,6 +63,15 @@ impl From<Refusal> for InvalidTransaction {
     }
 }
 
+/// Where an anchor is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// In the pool: could a block of the near future include it?
+    Pool,
+    /// In a block: can this one?
+    Block,
+}
+
 /// An anchor that is sound but for its signature, which is not checked yet.
 struct Sound {
     /// The key that must have signed.
@@ -62,8 +81,8 @@ struct Sound {
 }
 
 impl<T: Config> Pallet<T> {
-    /// Checks all but the signature. `look_ahead` is how far the anchor may be beyond the worker's next one.
-    fn check(payload: &AnchorPayloadOf<T>, look_ahead: u64) -> Result<Sound, Error<T>> {
+    /// Checks all but the signature, what is cheapest to find out first.
+    fn check(payload: &AnchorPayloadOf<T>, stage: Stage) -> Result<Sound, Error<T>> {
         ensure!((1..=MAX_BATCH).contains(&payload.count), Error::<T>::InvalidCount);
         let now = frame_system::Pallet::<T>::block_number();
         ensure!(now <= payload.expires_at, Error::<T>::AnchorExpired);
@@ -72,13 +91,41 @@ impl<T: Config> Pallet<T> {
         let served = ServedBy::<T>::get(&payload.worker);
         ensure!(payload.sequence >= served.next, Error::<T>::AnchorKnown);
         let ahead = payload.sequence.saturating_sub(served.next);
+        // In a block only the next anchor can be executed; in the pool those after it can wait.
+        let look_ahead = if stage == Stage::Block { 0 } else { LOOK_AHEAD };
         ensure!(ahead <= look_ahead, Error::<T>::AnchorTooEarly);
+        if stage == Stage::Block {
+            ensure!(Self::anchors_in_block() < T::MaxAnchorsPerBlock::get(), Error::<T>::BlockFullOfAnchors);
+            let last = served.next.checked_sub(1).and_then(|last| Anchors::<T>::get(&payload.worker, last));
+            let due = last.map(|last| last.anchored_at.saturating_add(T::AnchorSpacing::get()));
+            ensure!(due.is_none_or(|due| due <= now), Error::<T>::AnchorTooSoon);
+        }
         let key = T::Workers::key(&payload.worker).ok_or(Error::<T>::NotAWorker)?;
         // The anchors before it take their deposits first.
         let deposits = T::AnchorDeposit::get().saturating_mul(Balance::from(ahead.saturating_add(1)));
+        let deposits = deposits.saturating_add(Self::entry_deposit(&served));
         let covered = T::Currency::can_hold(&HoldReason::AnchorDeposit.into(), &payload.worker, deposits);
         ensure!(covered, Error::<T>::DepositNotCovered);
         Ok(Sound { key, served })
+    }
+
+    /// What is still to be held for the place of what a worker has served: nothing once it has anchored.
+    fn entry_deposit(served: &Served) -> Balance {
+        if served.next == 0 {
+            T::ServedDeposit::get()
+        } else {
+            Balance::zero()
+        }
+    }
+
+    /// How many anchors the present block has so far.
+    fn anchors_in_block() -> u32 {
+        let (block, count) = AnchorsInBlock::<T>::get();
+        if block == frame_system::Pallet::<T>::block_number() {
+            count
+        } else {
+            0
+        }
     }
 
     pub(crate) fn authorize_anchor(
@@ -86,12 +133,12 @@ impl<T: Config> Pallet<T> {
         payload: &AnchorPayloadOf<T>,
         signature: &sr25519::Signature,
     ) -> TransactionValidityWithRefund {
-        // In a block only the next anchor can be executed; in the pool those after it can wait.
-        let look_ahead = if source == TransactionSource::InBlock { 0 } else { LOOK_AHEAD };
-        let Sound { key, served } = Self::check(payload, look_ahead).map_err(|error| match error {
+        let stage = if source == TransactionSource::InBlock { Stage::Block } else { Stage::Pool };
+        let Sound { key, served } = Self::check(payload, stage).map_err(|error| match error {
             Error::InvalidCount => Refusal::InvalidCount.into(),
             Error::AnchorExpiryTooFar => Refusal::ExpiryTooFar.into(),
             Error::AnchorTooEarly => InvalidTransaction::Future,
+            Error::AnchorTooSoon | Error::BlockFullOfAnchors => InvalidTransaction::ExhaustsResources,
             Error::NotAWorker => InvalidTransaction::BadSigner,
             Error::DepositNotCovered => InvalidTransaction::Payment,
             _ => InvalidTransaction::Stale,
@@ -102,28 +149,31 @@ impl<T: Config> Pallet<T> {
         }
         let now = frame_system::Pallet::<T>::block_number();
         let blocks = payload.expires_at.saturating_sub(now).saturating_add(One::one());
-        let mut validity = ValidTransaction::with_tag_prefix(TAG)
-            .priority(T::AnchorPriority::get())
+        let validity = ValidTransaction::with_tag_prefix(TAG)
             .and_provides((&payload.worker, payload.sequence))
             .longevity(blocks.unique_saturated_into())
             .propagate(true);
-        if payload.sequence > served.next {
-            validity = validity.and_requires((&payload.worker, payload.sequence.saturating_sub(1)));
-        }
+        let validity = if payload.sequence > served.next {
+            validity.priority(0).and_requires((&payload.worker, payload.sequence.saturating_sub(1)))
+        } else {
+            validity.priority(T::AnchorPriority::get())
+        };
         let validity: Result<ValidTransaction, _> = validity.into();
         validity.map(|validity| (validity, Weight::zero()))
     }
 
     pub(crate) fn do_anchor(payload: AnchorPayloadOf<T>) -> DispatchResult {
-        let Sound { mut served, .. } = Self::check(&payload, 0)?;
+        let Sound { mut served, .. } = Self::check(&payload, Stage::Block)?;
         let AnchorPayload { worker, sequence, root, count, tokens, .. } = payload;
-        let deposit = T::AnchorDeposit::get();
-        T::Currency::hold(&HoldReason::AnchorDeposit.into(), &worker, deposit)?;
+        let (deposit, first) = (T::AnchorDeposit::get(), Self::entry_deposit(&served));
+        T::Currency::hold(&HoldReason::AnchorDeposit.into(), &worker, deposit.saturating_add(first))?;
+        served.deposit = served.deposit.saturating_add(first);
         served.next = served.next.saturating_add(1);
         served.receipts = served.receipts.saturating_add(u64::from(count));
         served.tokens = served.tokens.saturating_add(u128::from(tokens));
         ServedBy::<T>::insert(&worker, served);
         let anchored_at = frame_system::Pallet::<T>::block_number();
+        AnchorsInBlock::<T>::put((anchored_at, Self::anchors_in_block().saturating_add(1)));
         Anchors::<T>::insert(&worker, sequence, Anchor { root, count, tokens, anchored_at, deposit });
         Self::deposit_event(Event::Anchored { worker, sequence, root, count, tokens });
         Ok(())

@@ -1,5 +1,11 @@
 //! Benchmarks of the calls, each at its worst case.
 
+#![allow(
+    clippy::arithmetic_side_effects,
+    missing_docs,
+    reason = "never part of a chain's runtime; what the macros make has no documentation"
+)]
+
 use crate::{pallet::*, Anchor, Channel, Served};
 use blyan_primitives::{
     ids::BatchRoot,
@@ -32,7 +38,8 @@ pub trait BenchmarkHelper<AccountId, Signature> {
 }
 
 fn fund<T: Config<Currency: Mutate<T::AccountId>>>(who: &T::AccountId) {
-    let amount = T::MinEscrow::get() + T::ChannelDeposit::get() + T::AnchorDeposit::get();
+    let deposits = T::ChannelDeposit::get() + T::AnchorDeposit::get() + T::ServedDeposit::get();
+    let amount = T::MinEscrow::get() + deposits;
     let many = Balance::from(T::MaxPrune::get()) + 10;
     T::Currency::set_balance(who, (amount + T::Currency::minimum_balance()) * many);
 }
@@ -60,13 +67,18 @@ fn open<T: Config<Currency: Mutate<T::AccountId>>>(payer: &T::AccountId) -> Resu
     Ok(id)
 }
 
-/// An anchor of the gateway that can be included in this block, and the gateway's signature.
+/// An anchor of the gateway, its second, that can be included in this block, and the gateway's signature.
 fn signed_anchor<T: Config<Currency: Mutate<T::AccountId>>>(
 ) -> Result<(AnchorPayloadOf<T>, sr25519::Signature), BenchmarkError> {
     let (worker, key) = gateway::<T>();
+    let anchored_at = frame_system::Pallet::<T>::block_number();
+    let first = Anchor { root: BatchRoot([0; 32]), count: 1, tokens: 1, anchored_at, deposit: 0 };
+    Anchors::<T>::insert(&worker, 0, first);
+    ServedBy::<T>::insert(&worker, Served { next: 1, ..Default::default() });
+    frame_system::Pallet::<T>::set_block_number(anchored_at.saturating_add(T::AnchorSpacing::get()));
     let payload = AnchorPayload {
         worker,
-        sequence: 0,
+        sequence: 1,
         root: BatchRoot([1; 32]),
         count: MAX_BATCH,
         tokens: 1 << 20,
@@ -172,7 +184,7 @@ mod benchmarks {
         #[extrinsic_call]
         _(RawOrigin::Authorized, payload, signature);
 
-        assert!(Anchors::<T>::contains_key(worker, 0));
+        assert!(Anchors::<T>::contains_key(worker, 1));
         Ok(())
     }
 

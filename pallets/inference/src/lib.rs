@@ -17,14 +17,17 @@
 //! **Anchors.** A worker puts the merkle root of a batch of receipts on chain: a general transaction without fee that its
 //! key signs, authorised by [`Pallet::anchor`]'s `authorize` attribute. Its sequence number makes it happen exactly once.
 //! [`Config::AnchorDeposit`] is held for each, which bounds what a worker can put there; after [`Config::AnchorLifetime`]
-//! anyone can prune it, and the deposit returns.
+//! anyone can prune it, and the deposit returns. What a worker has served in all stays, and so does
+//! [`Config::ServedDeposit`], which is held with its first anchor. A worker anchors once in [`Config::AnchorSpacing`] blocks
+//! and all workers together [`Config::MaxAnchorsPerBlock`] times in a block, so that what is free does not crowd out what is
+//! paid for.
 //!
 //! # Invariants
 //!
 //! - What a payer's channels still hold, deposits included, adds up to what [`HoldReason::Channel`] holds from it.
 //! - No channel has paid out more than was put in, nor anything without a voucher for it.
-//! - A worker's anchors have consecutive sequence numbers, `oldest` to `next`; their deposits add up to what
-//!   [`HoldReason::AnchorDeposit`] holds from it.
+//! - A worker's anchors have consecutive sequence numbers, `oldest` to `next`; their deposits and the one for the worker's
+//!   totals add up to what [`HoldReason::AnchorDeposit`] holds from it.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(
@@ -132,6 +135,18 @@ pub mod pallet {
         #[pallet::constant]
         type AnchorDeposit: Get<Balance>;
 
+        /// What is held from a worker for its totals, which stay for good, with its first anchor.
+        #[pallet::constant]
+        type ServedDeposit: Get<Balance>;
+
+        /// Blocks from an anchor of a worker to its next.
+        #[pallet::constant]
+        type AnchorSpacing: Get<BlockNumberFor<Self>>;
+
+        /// Most anchors of all workers in a block.
+        #[pallet::constant]
+        type MaxAnchorsPerBlock: Get<u32>;
+
         /// Blocks for which an anchor stays.
         #[pallet::constant]
         type AnchorLifetime: Get<BlockNumberFor<Self>>;
@@ -140,7 +155,7 @@ pub mod pallet {
         #[pallet::constant]
         type MaxAnchorValidity: Get<BlockNumberFor<Self>>;
 
-        /// Priority of anchors in the transaction pool.
+        /// Priority in the transaction pool of each worker's next anchor. Those that wait behind it have none.
         #[pallet::constant]
         type AnchorPriority: Get<TransactionPriority>;
 
@@ -162,7 +177,7 @@ pub mod pallet {
         /// What is in the account's channels, and the channels' deposits.
         #[codec(index = 0)]
         Channel,
-        /// For the account's anchors, until they are pruned.
+        /// For the account's anchors, until they are pruned, and for the totals of what it has served.
         #[codec(index = 1)]
         AnchorDeposit,
     }
@@ -184,9 +199,14 @@ pub mod pallet {
     #[pallet::storage]
     pub type Anchors<T: Config> = StorageDoubleMap<_, Blake2_128Concat, T::AccountId, Twox64Concat, u64, AnchorOf<T>>;
 
-    /// What each worker has anchored so far. It stays when the worker leaves, so that no anchor can be replayed.
+    /// What each worker has anchored so far. It stays when the worker leaves and its anchors are pruned, so that no sequence
+    /// number comes twice.
     #[pallet::storage]
     pub type ServedBy<T: Config> = StorageMap<_, Blake2_128Concat, T::AccountId, Served, ValueQuery>;
+
+    /// The last block with an anchor, and how many it has.
+    #[pallet::storage]
+    pub type AnchorsInBlock<T: Config> = StorageValue<_, (BlockNumberFor<T>, u32), ValueQuery>;
 
     #[pallet::event]
     #[pallet::generate_deposit(pub(super) fn deposit_event)]
@@ -329,6 +349,12 @@ pub mod pallet {
         /// None of the worker's anchors has reached the end of its life. Wait.
         #[codec(index = 20)]
         NothingToPrune,
+        /// The worker's last anchor is in a block too near. Leave this one in the pool: it is included when it is due.
+        #[codec(index = 21)]
+        AnchorTooSoon,
+        /// The block has as many anchors as it can. Leave this one in the pool for a later block.
+        #[codec(index = 22)]
+        BlockFullOfAnchors,
     }
 
     #[pallet::hooks]
@@ -345,6 +371,24 @@ pub mod pallet {
             );
             assert!(T::MaxAnchorValidity::get() > zero, "MaxAnchorValidity is 0: anchors could not wait for a block");
             assert!(T::MaxPrune::get() > 0, "MaxPrune is 0: deposits would never return");
+            assert!(T::ServedDeposit::get() > 0, "ServedDeposit is 0: state could be filled free of charge");
+            assert!(T::AnchorSpacing::get() > zero, "AnchorSpacing is 0: one worker could fill a block");
+            assert!(
+                T::AnchorSpacing::get() <= T::MaxAnchorValidity::get(),
+                "AnchorSpacing is more than MaxAnchorValidity: a second anchor would expire before it is due"
+            );
+            assert!(
+                T::AnchorSpacing::get() <= T::AnchorLifetime::get(),
+                "AnchorSpacing is more than AnchorLifetime: the last anchor could be pruned before the next is due"
+            );
+            assert!(T::MaxAnchorsPerBlock::get() > 0, "MaxAnchorsPerBlock is 0: nothing could be anchored");
+            let anchor = T::WeightInfo::authorize_anchor().saturating_add(T::WeightInfo::anchor());
+            let anchors = anchor.saturating_mul(T::MaxAnchorsPerBlock::get().into());
+            let most = T::BlockWeights::get().get(DispatchClass::Normal).max_total.unwrap_or(Weight::MAX);
+            assert!(
+                anchors.all_lte(most.saturating_div(2)),
+                "MaxAnchorsPerBlock is too high: free calls could take more than half of what is for paid ones"
+            );
         }
 
         #[cfg(feature = "try-runtime")]

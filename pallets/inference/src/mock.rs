@@ -90,7 +90,10 @@ pub(crate) const CHANNEL_DEPOSIT: u128 = 7;
 pub(crate) const MAX_LIFETIME: u64 = 1_000;
 pub(crate) const NOTICE: u64 = 20;
 pub(crate) const ANCHOR_DEPOSIT: u128 = 5;
+pub(crate) const SERVED_DEPOSIT: u128 = 3;
 pub(crate) const ANCHOR_LIFETIME: u64 = 100;
+pub(crate) const SPACING: u64 = 2;
+pub(crate) const MAX_PER_BLOCK: u32 = 2;
 pub(crate) const VALIDITY: u64 = 64;
 pub(crate) const PRIORITY: u64 = 88;
 pub(crate) const MAX_PRUNE: u32 = 4;
@@ -102,22 +105,34 @@ impl crate::Config for Test {
     type Workers = Registry;
     type OffchainSignature = MultiSignature;
     type OffchainPublic = <MultiSignature as Verify>::Signer;
-    type MinEscrow = ConstU128<MIN_ESCROW>;
-    type ChannelDeposit = ConstU128<CHANNEL_DEPOSIT>;
+    type MinEscrow = LeastEscrow;
+    type ChannelDeposit = PerChannel;
     type MaxChannelLifetime = ConstU64<MAX_LIFETIME>;
     type NoticePeriod = NoticePeriod;
-    type AnchorDeposit = ConstU128<ANCHOR_DEPOSIT>;
-    type AnchorLifetime = ConstU64<ANCHOR_LIFETIME>;
-    type MaxAnchorValidity = ConstU64<VALIDITY>;
+    type AnchorDeposit = PerAnchor;
+    type ServedDeposit = PerWorker;
+    type AnchorSpacing = AnchorSpacing;
+    type MaxAnchorsPerBlock = MaxAnchorsPerBlock;
+    type AnchorLifetime = Lifetime;
+    type MaxAnchorValidity = MaxAnchorValidity;
     type AnchorPriority = ConstU64<PRIORITY>;
-    type MaxPrune = ConstU32<MAX_PRUNE>;
+    type MaxPrune = MostPruned;
     type WeightInfo = crate::weights::SubstrateWeight<Test>;
     #[cfg(feature = "runtime-benchmarks")]
     type BenchmarkHelper = Registry;
 }
 
 parameter_types! {
+    pub static LeastEscrow: u128 = MIN_ESCROW;
+    pub static PerChannel: u128 = CHANNEL_DEPOSIT;
     pub static NoticePeriod: u64 = NOTICE;
+    pub static PerAnchor: u128 = ANCHOR_DEPOSIT;
+    pub static PerWorker: u128 = SERVED_DEPOSIT;
+    pub static AnchorSpacing: u64 = SPACING;
+    pub static MaxAnchorsPerBlock: u32 = MAX_PER_BLOCK;
+    pub static Lifetime: u64 = ANCHOR_LIFETIME;
+    pub static MaxAnchorValidity: u64 = VALIDITY;
+    pub static MostPruned: u32 = MAX_PRUNE;
     /// Key and roles of each registered worker.
     pub(crate) static Registered: BTreeMap<AccountId32, ([u8; 32], Roles)> = BTreeMap::new();
 }
@@ -255,6 +270,14 @@ pub(crate) fn anchor_call(payload: AnchorPayload<AccountId32, u64>) -> RuntimeCa
     anchor_call_for(payload, &signer, genesis())
 }
 
+/// Includes the gateway's anchor `sequence`, in the first block in which it is due.
+pub(crate) fn include_next(sequence: u64) {
+    if let Some(last) = sequence.checked_sub(1).and_then(|last| Inference::anchor_of(gateway(), last)) {
+        System::set_block_number(System::block_number().max(last.anchored_at + SPACING));
+    }
+    assert_eq!(include(anchor_call(payload(sequence))), Ok(Ok(())));
+}
+
 fn extension() -> TxExtension {
     (
         frame_system::AuthorizeCall::new(),
@@ -294,7 +317,7 @@ pub(crate) fn new_test_ext() -> sp_io::TestExternalities {
                 (gateway(), FUNDS),
                 (server(), FUNDS),
                 (anyone(), FUNDS),
-                (poor_gateway(), 2 * ANCHOR_DEPOSIT + 1),
+                (poor_gateway(), 2 * ANCHOR_DEPOSIT + SERVED_DEPOSIT + 1),
             ],
             ..Default::default()
         },

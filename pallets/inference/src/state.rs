@@ -28,11 +28,7 @@ impl<T: Config> Pallet<T> {
             let channel = Channels::<T>::get(id).ok_or("a payer's channel does not exist")?;
             ensure!(channel.payer == payer, "a channel is listed with another payer");
         }
-        for (payer, sum) in payers {
-            let held = T::Currency::balance_on_hold(&HoldReason::Channel.into(), &payer);
-            ensure!(held == sum, "what is in a payer's channels is not what is held");
-        }
-        Ok(())
+        Self::try_holds(HoldReason::Channel, payers, "what is in a payer's channels is not what is held")
     }
 
     fn try_anchors() -> Result<(), TryRuntimeError> {
@@ -44,13 +40,28 @@ impl<T: Config> Pallet<T> {
             *count = count.saturating_add(1);
             *sum = sum.saturating_add(anchor.deposit);
         }
+        let mut deposits = BTreeMap::<T::AccountId, Balance>::new();
         for (worker, served) in ServedBy::<T>::iter() {
             let (count, sum) = workers.remove(&worker).unwrap_or_default();
             ensure!(served.next.checked_sub(served.oldest) == Some(count), "a worker's anchors have gaps");
-            let held = T::Currency::balance_on_hold(&HoldReason::AnchorDeposit.into(), &worker);
-            ensure!(held == sum, "deposits for anchors are not what is held");
+            deposits.insert(worker, sum.saturating_add(served.deposit));
         }
         ensure!(workers.is_empty(), "an anchor is from a worker that has anchored nothing");
+        Self::try_holds(HoldReason::AnchorDeposit, deposits, "deposits for anchors are not what is held")
+    }
+
+    /// What is held for `reason` from each account, of all there are, is what `sums` says, and nothing where it says nothing.
+    fn try_holds(
+        reason: HoldReason,
+        mut sums: BTreeMap<T::AccountId, Balance>,
+        problem: &'static str,
+    ) -> Result<(), TryRuntimeError> {
+        let reason = T::RuntimeHoldReason::from(reason);
+        for who in frame_system::Account::<T>::iter_keys() {
+            let sum = sums.remove(&who).unwrap_or_default();
+            ensure!(T::Currency::balance_on_hold(&reason, &who) == sum, problem);
+        }
+        ensure!(sums.values().all(|sum| *sum == 0), problem);
         Ok(())
     }
 }

@@ -45,7 +45,8 @@ pub struct Anchor<Balance, BlockNumber> {
     pub deposit: Balance,
 }
 
-/// What a worker has anchored so far.
+/// What a worker has anchored so far. It stays for good, so that sequence numbers never start again: receipts name anchors by
+/// them, and a number that came twice could be replayed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, TypeInfo, MaxEncodedLen)]
 pub struct Served {
     /// Sequence number of the next anchor.
@@ -56,4 +57,6 @@ pub struct Served {
     pub receipts: u64,
     /// Prompt and output tokens in all anchors, pruned ones among them.
     pub tokens: u128,
+    /// What is held from the worker for this entry since its first anchor.
+    pub deposit: u128,
 }

@@ -75,17 +75,19 @@ impl<T: crate::Config> WeightInfo for SubstrateWeight<T> {
             .saturating_add(T::DbWeight::get().reads_writes(3, 4))
     }
 
-    // Reads: what was served, worker, account, holds, genesis hash.
+    // Reads: what was served, anchors of the block, last anchor, worker, account, holds, genesis hash.
     fn authorize_anchor() -> Weight {
-        let compute = SIGNATURE.saturating_add(HOLD).saturating_add(WORKER).saturating_add(RECORD);
-        Weight::from_parts(compute, 0).saturating_add(T::DbWeight::get().reads(5))
+        let records = RECORD.saturating_mul(2);
+        let compute = SIGNATURE.saturating_add(HOLD).saturating_add(WORKER).saturating_add(records);
+        Weight::from_parts(compute, 0).saturating_add(T::DbWeight::get().reads(7))
     }
 
-    // Reads: what was served, worker, account, holds. Writes: what was served, anchor, account, holds.
+    // Reads: what was served, anchors of the block, last anchor, worker, account, holds. Writes: what was served, anchors of
+    // the block, anchor, account, holds.
     fn anchor() -> Weight {
         let holds = HOLD.saturating_mul(2);
-        let compute = CALL.saturating_add(holds).saturating_add(WORKER).saturating_add(RECORD.saturating_mul(3));
-        Weight::from_parts(compute, 0).saturating_add(T::DbWeight::get().reads_writes(4, 4))
+        let compute = CALL.saturating_add(holds).saturating_add(WORKER).saturating_add(RECORD.saturating_mul(4));
+        Weight::from_parts(compute, 0).saturating_add(T::DbWeight::get().reads_writes(6, 5))
     }
 
     // Reads and writes: what was served, account, holds, and each anchor; and the read of one that stays.

@@ -8,13 +8,16 @@
 //!                 └────────────────── deprecate ──────────────────┘
 //! ```
 //!
+//! A published spec's empty slots are filled through the pallet behind [`Config::Heads`]; it is activated when none is left.
+//!
 //! A spec with a parent succeeds it: it belongs to the same *lineage* and has a higher version. Expert slots belong to
 //! lineages, so a successor takes over its parent's experts; both must give experts the same shape.
 //!
 //! # Invariants
 //!
 //! - At most [`Config::MaxActive`] specs are active; once one is active, there always is one.
-//! - The blocks that a published or active spec names are registered, of the right kind, and counted as used by it.
+//! - The blocks that a published or active spec names are registered, suit it, and are counted as used by it.
+//! - Every slot of an active spec holds a block.
 //! - No two active specs of a lineage have the same version; all specs of a lineage give experts the same shape.
 //!
 //! The genesis model is given as [`GenesisConfig`]. This pallet's genesis is built after that of the pallet behind
@@ -54,7 +57,7 @@ pub mod pallet {
     use alloc::vec::Vec;
     use blyan_primitives::{
         ids::SpecId,
-        spec::ModelSpec,
+        spec::{ModelSpec, MAX_LAYERS},
         traits::{BlockRegistry, BlockUses, SlotHeads},
         version::SemVer,
     };
@@ -75,7 +78,7 @@ pub mod pallet {
         /// The registry of the blocks that specs name.
         type Blocks: BlockRegistry + BlockUses;
 
-        /// The heads of slots, which a genesis spec must all find filled.
+        /// The heads of slots, which a spec must all find filled when it is activated.
         type Heads: SlotHeads;
 
         /// Most specs that are active at a time.
@@ -97,6 +100,10 @@ pub mod pallet {
     /// The active specs, the latest activated first. The first is what a client uses when it asks for none.
     #[pallet::storage]
     pub type ActiveSpecs<T: Config> = StorageValue<_, BoundedVec<SpecId, T::MaxActive>, ValueQuery>;
+
+    /// How many specs of each lineage are published or active; none of a lineage that is not here.
+    #[pallet::storage]
+    pub type OpenSpecs<T: Config> = StorageMap<_, Blake2_128Concat, SpecId, u32>;
 
     /// The model that the chain starts with.
     #[pallet::genesis_config]
@@ -172,8 +179,8 @@ pub mod pallet {
         /// The tokenizer, trunk or router names a block that is not registered. Register it first.
         #[codec(index = 7)]
         UnknownBlock,
-        /// The tokenizer, trunk or router names a block of another kind, or one that inference cannot compute on. Name
-        /// the serving form of the right block.
+        /// The tokenizer, trunk or router names a block of another kind or of another model's dimensions, or one that
+        /// inference cannot compute on. Name the serving form of the right block.
         #[codec(index = 8)]
         UnsuitableBlock,
         /// A block that the spec names has too many uses to count another. Deprecate specs that are not needed.
@@ -197,6 +204,9 @@ pub mod pallet {
         /// The network would be left without a model. Activate another spec first.
         #[codec(index = 15)]
         LastActive,
+        /// A slot of the spec holds no block: workers could not serve it. Fill the empty slots of each layer first.
+        #[codec(index = 16)]
+        EmptySlots,
     }
 
     #[pallet::hooks]
@@ -220,11 +230,13 @@ pub mod pallet {
             Self::do_publish(spec)
         }
 
-        /// Puts a published spec into use and makes it the default.
+        /// Puts a published spec, all of whose slots are filled, into use and makes it the default.
         #[pallet::call_index(1)]
-        pub fn activate(origin: OriginFor<T>, id: SpecId) -> DispatchResult {
+        #[pallet::weight(T::WeightInfo::activate(MAX_LAYERS.into()))]
+        pub fn activate(origin: OriginFor<T>, id: SpecId) -> DispatchResultWithPostInfo {
             T::GovernanceOrigin::ensure_origin(origin)?;
-            Self::do_activate(id)
+            let layers = Self::do_activate(id)?;
+            Ok(Some(T::WeightInfo::activate(layers.into())).into())
         }
 
         /// Takes a spec out of use for good, or withdraws one that was never activated.

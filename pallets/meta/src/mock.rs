@@ -11,7 +11,7 @@ use blyan_primitives::{
     traits::{BlockRegistry, BlockUses, SlotHeads, UseError},
     version::{SemVer, VersionRange},
 };
-use frame_support::{derive_impl, parameter_types, traits::ConstU32};
+use frame_support::{derive_impl, parameter_types};
 use polkadot_sdk::*;
 use sp_runtime::BuildStorage;
 use std::collections::BTreeMap;
@@ -52,13 +52,14 @@ impl crate::Config for Test {
     type GovernanceOrigin = frame_system::EnsureRoot<u64>;
     type Blocks = Blocks;
     type Heads = Blocks;
-    type MaxActive = ConstU32<MAX_ACTIVE>;
+    type MaxActive = MostActive;
     type WeightInfo = crate::weights::SubstrateWeight<Test>;
     #[cfg(feature = "runtime-benchmarks")]
     type BenchmarkHelper = Blocks;
 }
 
 parameter_types! {
+    pub static MostActive: u32 = MAX_ACTIVE;
     /// Registered blocks and the number of their uses.
     pub(crate) static Registered: BTreeMap<ContentHash, (BlockRecord, u32)> = BTreeMap::new();
     pub(crate) static SlotHeadsMap: BTreeMap<SlotId, ContentHash> = BTreeMap::new();
@@ -79,12 +80,17 @@ impl Blocks {
         Registered::mutate(|blocks| blocks.get_mut(&hash).unwrap().1 = uses);
     }
 
-    /// Fills every slot of `spec` with one expert that fits.
+    /// Fills every slot of `spec`, which starts its lineage, with one expert that fits.
     pub(crate) fn fill(spec: &ModelSpec) {
-        Self::register(EXPERT, record(BlockKind::Expert, &[spec.dimensions.ffn, spec.dimensions.hidden]));
-        for layer in 0..spec.dimensions.layers {
-            for index in 0..spec.dimensions.experts {
-                let slot = SlotId { lineage: spec.id(), layer, index };
+        Self::fill_in(spec.id(), &spec.dimensions);
+    }
+
+    /// Fills every slot that a spec of these dimensions has in `lineage` with one expert that fits.
+    pub(crate) fn fill_in(lineage: SpecId, dimensions: &Dimensions) {
+        Self::register(EXPERT, record(BlockKind::Expert, &[dimensions.ffn, dimensions.hidden]));
+        for layer in 0..dimensions.layers {
+            for index in 0..dimensions.experts {
+                let slot = SlotId { lineage, layer, index };
                 SlotHeadsMap::mutate(|heads| heads.insert(slot, EXPERT));
             }
         }
@@ -118,6 +124,15 @@ impl SlotHeads for Blocks {
         SlotHeadsMap::get().get(slot).copied()
     }
 
+    fn filled(lineage: SpecId, layer: u16) -> u16 {
+        let heads = SlotHeadsMap::get();
+        (0..).take_while(|index| heads.contains_key(&SlotId { lineage, layer, index: *index })).count() as u16
+    }
+
+    fn fill_head(_: SpecId, _: u16, _: u16, _: ContentHash) -> Result<(), ()> {
+        unreachable!("specs never fill slots")
+    }
+
     fn move_head(_: &SlotId, _: ContentHash, _: ContentHash) -> Result<(), ()> {
         unreachable!("specs never move heads")
     }
@@ -125,8 +140,13 @@ impl SlotHeads for Blocks {
 
 #[cfg(feature = "runtime-benchmarks")]
 impl crate::BenchmarkHelper for Blocks {
-    fn register_shared_blocks() -> [ContentHash; 3] {
+    fn register_shared_blocks(dimensions: &Dimensions) -> [ContentHash; 3] {
+        register_shared_blocks(dimensions);
         [TOKENIZER, TRUNK, ROUTER]
+    }
+
+    fn fill_slots(lineage: SpecId, dimensions: &Dimensions) {
+        Self::fill_in(lineage, dimensions);
     }
 }
 
@@ -135,18 +155,25 @@ pub(crate) const TRUNK: ContentHash = ContentHash([2; 32]);
 pub(crate) const ROUTER: ContentHash = ContentHash([3; 32]);
 pub(crate) const EXPERT: ContentHash = ContentHash([4; 32]);
 
+/// The record of a block of this kind that inference can use, whose principal tensor has these dimensions.
 pub(crate) fn record(kind: BlockKind, dims: &[u32]) -> BlockRecord {
     let mut shape = [0; 4];
     shape[..dims.len()].copy_from_slice(dims);
+    let (quantisation, dtype, layout) = match kind {
+        BlockKind::Trunk | BlockKind::Expert => (Quantisation::PerChannel, DType::Int8, Layout::Rows16K4),
+        BlockKind::Router => (Quantisation::None, DType::F32, Layout::RowMajor),
+        BlockKind::Tokenizer => (Quantisation::None, DType::U8, Layout::RowMajor),
+    };
     BlockRecord {
         payload: PayloadType::TensorBlock,
         kind,
         form: Form::Serving,
-        quantisation: Quantisation::PerChannel,
-        dtype: DType::Int8,
-        layout: Layout::Rows16K4,
+        quantisation,
+        dtype,
+        layout,
         shape,
-        tensors: 1,
+        // As many as the largest of models has.
+        tensors: 12 * 512 + 5,
         header_len: 100,
         data_len: 4096,
         root: TileRoot([9; 32]),
@@ -154,6 +181,11 @@ pub(crate) fn record(kind: BlockKind, dims: &[u32]) -> BlockRecord {
         master: None,
         podl: None,
     }
+}
+
+/// A trunk that suits [`spec`].
+pub(crate) fn trunk() -> BlockRecord {
+    record(BlockKind::Trunk, &[259, 64])
 }
 
 pub(crate) fn spec(version: &str) -> ModelSpec {
@@ -191,17 +223,26 @@ pub(crate) fn child(parent: &ModelSpec, version: &str) -> ModelSpec {
     ModelSpec { parent: Some(parent.id()), ..spec(version) }
 }
 
-/// Publishes and activates a spec.
-pub(crate) fn go_live(spec: &ModelSpec) -> SpecId {
+/// Publishes a spec and fills its slots.
+pub(crate) fn publish_filled(spec: &ModelSpec) -> SpecId {
     Meta::publish(RuntimeOrigin::root(), spec.clone()).unwrap();
-    Meta::activate(RuntimeOrigin::root(), spec.id()).unwrap();
+    let lineage = crate::Specs::<Test>::get(spec.id()).unwrap().lineage;
+    Blocks::fill_in(lineage, &spec.dimensions);
     spec.id()
 }
 
-pub(crate) fn register_shared_blocks() {
-    for (hash, kind) in [(TOKENIZER, BlockKind::Tokenizer), (TRUNK, BlockKind::Trunk), (ROUTER, BlockKind::Router)] {
-        Blocks::register(hash, record(kind, &[64]));
-    }
+/// Publishes a spec, fills its slots and activates it.
+pub(crate) fn go_live(spec: &ModelSpec) -> SpecId {
+    let id = publish_filled(spec);
+    Meta::activate(RuntimeOrigin::root(), id).unwrap();
+    id
+}
+
+fn register_shared_blocks(dimensions: &Dimensions) {
+    let Dimensions { vocab, hidden, experts, .. } = *dimensions;
+    Blocks::register(TOKENIZER, record(BlockKind::Tokenizer, &[3000]));
+    Blocks::register(TRUNK, record(BlockKind::Trunk, &[vocab, hidden]));
+    Blocks::register(ROUTER, record(BlockKind::Router, &[u32::from(experts), hidden]));
 }
 
 pub(crate) fn genesis_ext(spec: Option<ModelSpec>) -> sp_io::TestExternalities {
@@ -218,7 +259,7 @@ pub(crate) fn genesis_ext(spec: Option<ModelSpec>) -> sp_io::TestExternalities {
 pub(crate) fn new_test_ext() -> sp_io::TestExternalities {
     Registered::set(BTreeMap::new());
     SlotHeadsMap::set(BTreeMap::new());
-    register_shared_blocks();
+    register_shared_blocks(&spec("0.1.0").dimensions);
     genesis_ext(None)
 }
 

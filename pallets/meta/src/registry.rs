@@ -1,7 +1,7 @@
 //! The life of a specification, and what other pallets ask of the registry.
 
 use crate::{pallet::*, SpecRecord, Status};
-use alloc::vec::Vec;
+use alloc::{collections::BTreeMap, vec::Vec};
 use blyan_primitives::{
     block::BlockKind,
     ids::{ContentHash, SlotId, SpecId},
@@ -12,7 +12,7 @@ use blyan_primitives::{
 use frame_support::{ensure, pallet_prelude::DispatchResult};
 use frame_system::pallet_prelude::BlockNumberFor;
 use polkadot_sdk::*;
-use sp_runtime::TryRuntimeError;
+use sp_runtime::{traits::Saturating, DispatchError, TryRuntimeError};
 
 /// The blocks that all experts of a spec share, each with the kind it must have.
 fn shared_blocks(spec: &ModelSpec) -> [(ContentHash, BlockKind); 3] {
@@ -40,7 +40,7 @@ impl<T: Config> Pallet<T> {
         };
         for (hash, kind) in shared_blocks(&spec) {
             let record = T::Blocks::block(hash).ok_or(Error::<T>::UnknownBlock)?;
-            ensure!(record.is_serving(kind), Error::<T>::UnsuitableBlock);
+            ensure!(spec.dimensions.suits(kind, &record), Error::<T>::UnsuitableBlock);
             T::Blocks::acquire(hash).map_err(|error| match error {
                 UseError::Unknown => Error::<T>::UnknownBlock,
                 UseError::TooMany => Error::<T>::TooManyUses,
@@ -48,12 +48,14 @@ impl<T: Config> Pallet<T> {
         }
         let version = spec.version;
         let published_at = frame_system::Pallet::<T>::block_number();
+        OpenSpecs::<T>::mutate(lineage, |open| *open = Some(open.unwrap_or_default().saturating_add(1)));
         Specs::<T>::insert(id, SpecRecord { spec, lineage, status: Status::Published, published_at });
         Self::deposit_event(Event::Published { spec: id, lineage, version });
         Ok(())
     }
 
-    pub(crate) fn do_activate(id: SpecId) -> DispatchResult {
+    /// Activates a spec, and says how many layers' slots were looked at.
+    pub(crate) fn do_activate(id: SpecId) -> Result<u16, DispatchError> {
         let record = Specs::<T>::get(id).ok_or(Error::<T>::UnknownSpec)?;
         ensure!(record.status == Status::Published, Error::<T>::NotPublished);
         let mut active = ActiveSpecs::<T>::get();
@@ -63,10 +65,12 @@ impl<T: Config> Pallet<T> {
         };
         ensure!(!active.iter().any(taken), Error::<T>::VersionTaken);
         active.try_insert(0, id).map_err(|_| Error::<T>::TooManyActive)?;
+        ensure!(Self::is_filled(&record), Error::<T>::EmptySlots);
         ActiveSpecs::<T>::put(active);
+        let layers = record.spec.dimensions.layers;
         Specs::<T>::insert(id, SpecRecord { status: Status::Active, ..record });
         Self::deposit_event(Event::Activated { spec: id });
-        Ok(())
+        Ok(layers)
     }
 
     pub(crate) fn do_deprecate(id: SpecId) -> DispatchResult {
@@ -84,6 +88,9 @@ impl<T: Config> Pallet<T> {
         for (hash, _) in shared_blocks(&record.spec) {
             T::Blocks::release(hash);
         }
+        OpenSpecs::<T>::mutate_exists(record.lineage, |open| {
+            *open = open.and_then(|open| open.checked_sub(1)).filter(|open| *open > 0);
+        });
         Specs::<T>::insert(id, SpecRecord { status: Status::Deprecated, ..record });
         Self::deposit_event(Event::Deprecated { spec: id });
         Ok(())
@@ -95,9 +102,6 @@ impl<T: Config> Pallet<T> {
     pub(crate) fn build_genesis_spec(spec: &ModelSpec) {
         assert!(spec.parent.is_none(), "the genesis spec {} names a parent", spec.id());
         let id = spec.id();
-        if let Err(error) = Self::do_publish(spec.clone()).and_then(|()| Self::do_activate(id)) {
-            panic!("the genesis spec {id} is refused: {error:?}. Its blocks are built first: is the pallet of experts before this one?");
-        }
         let shape = spec.dimensions.expert_shape();
         for layer in 0..spec.dimensions.layers {
             for index in 0..spec.dimensions.experts {
@@ -108,6 +112,21 @@ impl<T: Config> Pallet<T> {
                 assert!(fits, "slot {slot} of the genesis spec has no head that fits");
             }
         }
+        if let Err(error) = Self::do_publish(spec.clone()).and_then(|()| Self::do_activate(id)) {
+            panic!("the genesis spec {id} is refused: {error:?}. Its blocks are built first: is the pallet of experts before this one?");
+        }
+    }
+
+    /// Whether every slot of a spec holds a block. All specs of a lineage give experts the same shape, so whatever its slots
+    /// hold fits.
+    fn is_filled(record: &SpecRecord<BlockNumberFor<T>>) -> bool {
+        let Dimensions { layers, experts, .. } = record.spec.dimensions;
+        (0..layers).all(|layer| T::Heads::filled(record.lineage, layer) >= experts)
+    }
+
+    fn in_status(id: SpecId, statuses: &[Status]) -> Option<(SpecId, Dimensions)> {
+        let record = Specs::<T>::get(id).filter(|record| statuses.contains(&record.status))?;
+        Some((record.lineage, record.spec.dimensions))
     }
 
     pub(crate) fn best_for(version: SemVer) -> Option<SpecId> {
@@ -134,6 +153,7 @@ impl<T: Config> Pallet<T> {
     pub fn do_try_state() -> Result<(), TryRuntimeError> {
         let active = ActiveSpecs::<T>::get();
         let mut listed = 0usize;
+        let mut open = BTreeMap::<SpecId, u32>::new();
         for (id, record) in Specs::<T>::iter() {
             ensure!(id == record.spec.id(), "a spec is stored under another name");
             match record.spec.parent {
@@ -154,10 +174,16 @@ impl<T: Config> Pallet<T> {
             if record.status != Status::Deprecated {
                 for (hash, kind) in shared_blocks(&record.spec) {
                     let block = T::Blocks::block(hash).ok_or("a spec's block is not registered")?;
-                    ensure!(block.is_serving(kind), "a spec's block is of another kind");
+                    ensure!(record.spec.dimensions.suits(kind, &block), "a spec's block does not suit it");
                 }
+                open.entry(record.lineage).or_default().saturating_inc();
             }
+            ensure!(!is_listed || Self::is_filled(&record), "a slot of an active spec is empty");
         }
+        for (lineage, count) in OpenSpecs::<T>::iter() {
+            ensure!(open.remove(&lineage) == Some(count), "the published and active specs of a lineage are miscounted");
+        }
+        ensure!(open.is_empty(), "the published and active specs of a lineage are miscounted");
         ensure!(listed == active.len(), "an active spec is unknown or listed twice");
         let versions: Vec<_> =
             Self::active().into_iter().map(|(_, record)| (record.lineage, record.spec.version)).collect();
@@ -169,9 +195,20 @@ impl<T: Config> Pallet<T> {
 }
 
 impl<T: Config> SpecRegistry for Pallet<T> {
+    fn known_spec(id: SpecId) -> Option<(SpecId, Dimensions)> {
+        Self::in_status(id, &[Status::Published, Status::Active, Status::Deprecated])
+    }
+
+    fn open_spec(id: SpecId) -> Option<(SpecId, Dimensions)> {
+        Self::in_status(id, &[Status::Published, Status::Active])
+    }
+
     fn live_spec(id: SpecId) -> Option<(SpecId, Dimensions)> {
-        let record = Specs::<T>::get(id).filter(|record| record.status == Status::Active)?;
-        Some((record.lineage, record.spec.dimensions))
+        Self::in_status(id, &[Status::Active])
+    }
+
+    fn is_open(lineage: SpecId) -> bool {
+        OpenSpecs::<T>::contains_key(lineage)
     }
 
     fn slot_dimensions(slot: &SlotId) -> Option<Dimensions> {

@@ -12,13 +12,15 @@ use polkadot_sdk::*;
 const CALL: u64 = 15_000_000;
 /// Encoding, decoding and hashing one record of at most 400 bytes, in picoseconds.
 const RECORD: u64 = 3_000_000;
+/// Hashing the key of a number and decoding it, in picoseconds.
+const COUNT: u64 = 1_000_000;
 
 /// What each call costs.
 pub trait WeightInfo {
     /// Cost of `publish`.
     fn publish() -> Weight;
-    /// Cost of `activate`.
-    fn activate() -> Weight;
+    /// Cost of `activate` of a spec with `l` layers.
+    fn activate(l: u32) -> Weight;
     /// Cost of `deprecate`.
     fn deprecate() -> Weight;
 }
@@ -27,23 +29,24 @@ pub trait WeightInfo {
 pub struct SubstrateWeight<T>(PhantomData<T>);
 
 impl<T: crate::Config> WeightInfo for SubstrateWeight<T> {
-    // Reads: the spec's own key, the parent, three blocks. Writes: the spec, three blocks.
+    // Reads: the spec's own key, the parent, three blocks, the lineage's count. Writes: the spec, three blocks, the count.
     // Records: the spec hashed and stored, the parent, three blocks decoded twice and encoded.
     fn publish() -> Weight {
         Weight::from_parts(CALL.saturating_add(RECORD.saturating_mul(12)), 0)
-            .saturating_add(T::DbWeight::get().reads_writes(5, 4))
+            .saturating_add(T::DbWeight::get().reads_writes(6, 5))
     }
 
-    // Reads: the spec, the list, every active spec. Writes: the spec, the list.
-    fn activate() -> Weight {
-        let active = u64::from(T::MaxActive::get());
-        Weight::from_parts(CALL.saturating_add(RECORD.saturating_mul(active.saturating_add(2))), 0)
-            .saturating_add(T::DbWeight::get().reads_writes(active.saturating_add(2), 2))
+    // Reads: the spec, the list, every active spec, the count of filled slots of each layer. Writes: the spec, the list.
+    fn activate(l: u32) -> Weight {
+        let (active, layers) = (u64::from(T::MaxActive::get()), u64::from(l));
+        let compute = RECORD.saturating_mul(active.saturating_add(2)).saturating_add(COUNT.saturating_mul(layers));
+        let reads = active.saturating_add(2).saturating_add(layers);
+        Weight::from_parts(CALL.saturating_add(compute), 0).saturating_add(T::DbWeight::get().reads_writes(reads, 2))
     }
 
-    // Reads: the spec, the list, three blocks. Writes: the same.
+    // Reads: the spec, the list, three blocks, the lineage's count. Writes: the same.
     fn deprecate() -> Weight {
         Weight::from_parts(CALL.saturating_add(RECORD.saturating_mul(8)), 0)
-            .saturating_add(T::DbWeight::get().reads_writes(5, 5))
+            .saturating_add(T::DbWeight::get().reads_writes(6, 6))
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     hash::blake2_256,
     ids::{ContentHash, TileRoot},
 };
-use alloc::{string::String, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 use codec::{Decode, DecodeAll, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use core::fmt;
 use scale_info::TypeInfo;
@@ -330,6 +330,26 @@ impl BlockHeader {
         let fits = matrix("up")? == (ffn, hidden) && matrix("down")? == (hidden, ffn);
         (self.kind == BlockKind::Expert && fits).then_some(ExpertShape { ffn, hidden })
     }
+
+    /// Shape of the expert that this header describes, if inference can compute on it: the matrices of
+    /// [`Self::expert_shape`] are int8 in [`Layout::Rows16K4`], quantised per output channel, and each has its scales
+    /// beside it, `NAME.scale`, f32 `[rows]`.
+    pub fn served_expert_shape(&self) -> Option<ExpertShape> {
+        let quantised = |name: &str| {
+            let (matrix, scale) = (self.tensor(name)?, self.tensor(&format!("{name}.scale"))?);
+            let served = matrix.dtype == DType::Int8
+                && matrix.layout == Layout::Rows16K4
+                && scale.dtype == DType::F32
+                && scale.layout == Layout::RowMajor
+                && Some(scale.shape.as_slice()) == matrix.shape.get(..1);
+            served.then_some(())
+        };
+        let shape = self.expert_shape()?;
+        for name in ["gate", "up", "down"] {
+            quantised(name)?;
+        }
+        (self.quantisation == Quantisation::PerChannel).then_some(shape)
+    }
 }
 
 /// Name of the block that has these header bytes.
@@ -351,7 +371,11 @@ pub struct ExpertShape {
     pub hidden: u32,
 }
 
-/// What the chain keeps of a block, all of it but `submitted` and `master` read from its header.
+/// What the chain keeps of a block, all of it but `master` and `podl` read from its header.
+///
+/// A header says nothing of where weights come from, and whoever sends it can be anybody who saw it: the chain itself vouches
+/// for `master` and `podl` where they stand here, as it does for the blocks of its genesis. What the accounts that register a
+/// block say of its origin is kept with each account, beside this record.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, TypeInfo, MaxEncodedLen)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct BlockRecord {
@@ -379,9 +403,10 @@ pub struct BlockRecord {
     pub root: TileRoot,
     /// BLAKE2b-256 of the architecture's name and the engine metadata; `None` when both are empty.
     pub engine: Option<[u8; 32]>,
-    /// For a serving form: the master it was derived from.
+    /// For a serving form: the master that the chain vouches it was derived from.
     pub master: Option<ContentHash>,
-    /// Proof of data lineage: hash of the training manifest that led to these weights; `None` for imported weights.
+    /// Proof of data lineage: hash of the training manifest that the chain vouches led to these weights; `None` for
+    /// imported weights.
     pub podl: Option<[u8; 32]>,
 }
 
@@ -425,7 +450,18 @@ impl BlockRecord {
 
     /// Whether a slot can hold this block: a serving form of an expert of `shape` that inference maps and computes on.
     pub fn serves_as_expert(&self, shape: ExpertShape) -> bool {
-        self.is_serving(BlockKind::Expert) && self.shape == [shape.ffn, shape.hidden, 0, 0]
+        self.is_served_expert() && self.shape == [shape.ffn, shape.hidden, 0, 0]
+    }
+
+    /// Whether inference can compute on this block as an expert of some shape. What the record does not tell, that the
+    /// other matrices and the scales are there, [`BlockHeader::served_expert_shape`] checked before it was made.
+    pub fn is_served_expert(&self) -> bool {
+        self.is_serving(BlockKind::Expert) && self.is_quantised()
+    }
+
+    /// Whether the principal tensor is an int8 matrix in the layout that kernels read, with a scale for each channel.
+    pub fn is_quantised(&self) -> bool {
+        self.quantisation == Quantisation::PerChannel && self.dtype == DType::Int8 && self.layout == Layout::Rows16K4
     }
 
     /// Whether inference can use this block as `kind`.
@@ -512,15 +548,10 @@ mod tests {
             tensor.offset = i * 192;
         }
         expert.data_len = 576;
-        expert.form = Form::Serving;
         let shape = ExpertShape { ffn: 3, hidden: 16 };
         assert_eq!(expert.check(), Ok(()));
         assert_eq!(expert.expert_shape(), Some(shape));
-        let record = BlockRecord::new(&expert, 100, None, None).unwrap();
-        assert!(record.serves_as_expert(shape));
-        assert!(!record.serves_as_expert(ExpertShape { ffn: 16, hidden: 3 }));
-        assert!(!BlockRecord { form: Form::Master, ..record.clone() }.serves_as_expert(shape));
-        assert!(!BlockRecord { payload: PayloadType::TileStream, ..record }.serves_as_expert(shape));
+        assert_eq!(BlockRecord::new(&expert, 100, None, None).unwrap().shape, [3, 16, 0, 0]);
 
         let mut other = expert.clone();
         other.tensors[2].shape = vec![3, 16];
@@ -530,6 +561,62 @@ mod tests {
         assert_eq!(other.expert_shape(), None);
     }
 
+    /// The serving form of an expert with `ffn` 3 and `hidden` 16.
+    fn served() -> BlockHeader {
+        let mut served = BlockHeader {
+            form: Form::Serving,
+            quantisation: Quantisation::PerChannel,
+            tensors: Vec::new(),
+            data_len: 0,
+            ..header()
+        };
+        for (name, rows, k) in [("gate", 3, 16), ("up", 3, 16), ("down", 16, 3)] {
+            let scale = tensor(&format!("{name}.scale"), 0, &[rows]);
+            let length = TensorInfo::bytes(DType::Int8, Layout::Rows16K4, &[rows, k]).unwrap();
+            let matrix =
+                TensorInfo { dtype: DType::Int8, layout: Layout::Rows16K4, length, ..tensor(name, 0, &[rows, k]) };
+            for tensor in [matrix, scale] {
+                let offset = served.data_len.next_multiple_of(TENSOR_ALIGN);
+                served.data_len = offset + tensor.length;
+                served.tensors.push(TensorInfo { offset, ..tensor });
+            }
+        }
+        served
+    }
+
+    #[test]
+    fn an_expert_is_served_with_int8_matrices_and_their_scales_alone() {
+        let shape = ExpertShape { ffn: 3, hidden: 16 };
+        assert_eq!(served().check(), Ok(()));
+        assert_eq!(served().served_expert_shape(), Some(shape));
+        let record = BlockRecord::new(&served(), 100, None, None).unwrap();
+        assert!(record.serves_as_expert(shape));
+        assert!(!record.serves_as_expert(ExpertShape { ffn: 16, hidden: 3 }));
+        for other in [
+            BlockRecord { form: Form::Master, ..record.clone() },
+            BlockRecord { payload: PayloadType::TileStream, ..record.clone() },
+            BlockRecord { kind: BlockKind::Trunk, ..record.clone() },
+            BlockRecord { dtype: DType::F32, ..record.clone() },
+            BlockRecord { layout: Layout::RowMajor, ..record.clone() },
+            BlockRecord { quantisation: Quantisation::None, ..record.clone() },
+        ] {
+            assert!(!other.serves_as_expert(shape), "{other:?}");
+        }
+
+        let refused = |change: fn(&mut BlockHeader)| {
+            let mut bad = served();
+            change(&mut bad);
+            assert_eq!(bad.served_expert_shape(), None, "{bad:?}");
+        };
+        refused(|h| h.quantisation = Quantisation::None);
+        refused(|h| h.tensors[0].dtype = DType::F32);
+        refused(|h| h.tensors[2].layout = Layout::RowMajor);
+        refused(|h| h.tensors[5].name = "down.scales".into());
+        refused(|h| h.tensors[1].shape = vec![16]);
+        refused(|h| h.tensors[3].dtype = DType::F16);
+        refused(|h| h.kind = BlockKind::Trunk);
+    }
+
     #[test]
     fn layouts_pad() {
         assert_eq!(TensorInfo::bytes(DType::Int8, Layout::Rows16K4, &[17, 5]), Some(32 * 8));
@@ -537,19 +624,154 @@ mod tests {
         assert_eq!(TensorInfo::bytes(DType::Int8, Layout::Rows16K4, &[17]), None);
     }
 
+    /// A change of one field of a header, as an attacker who knows the format makes it.
+    #[derive(Clone, Debug)]
+    enum Change {
+        Name(String),
+        DType(DType),
+        Layout(Layout),
+        Shape(Vec<u32>),
+        Offset(u64),
+        Length(u64),
+        /// The length that the type, layout and shape ask for.
+        RightLength,
+        Remove,
+        Swap(usize),
+        Duplicate,
+        DataLen(u64),
+        /// The end of the last tensor.
+        RightDataLen,
+        Kind(BlockKind),
+        Arch(String),
+        Engine(usize),
+    }
+
+    fn near(value: u64) -> impl Strategy<Value = u64> {
+        prop_oneof![
+            Just(value),
+            (0u64..200).prop_map(move |d| value.saturating_add(d)),
+            (0u64..200).prop_map(move |d| value.saturating_sub(d)),
+            (0u32..64).prop_map(|shift| 1 << shift),
+            Just(u64::MAX),
+        ]
+    }
+
+    fn change() -> impl Strategy<Value = Change> {
+        let dtype = prop_oneof![
+            Just(DType::F32),
+            Just(DType::F16),
+            Just(DType::Bf16),
+            Just(DType::Int8),
+            Just(DType::Fp8E4m3),
+            Just(DType::U8)
+        ];
+        let dim = prop_oneof![0u32..70, Just(u32::MAX), Just(1 << 20)];
+        let kind = prop_oneof![Just(BlockKind::Expert), Just(BlockKind::Trunk), Just(BlockKind::Router)];
+        prop_oneof![
+            "[ -~]{0,3}|gate|up|down|gate.scale".prop_map(Change::Name),
+            dtype.prop_map(Change::DType),
+            prop_oneof![Just(Layout::RowMajor), Just(Layout::Rows16K4)].prop_map(Change::Layout),
+            proptest::collection::vec(dim, 0..6).prop_map(Change::Shape),
+            near(256).prop_map(Change::Offset),
+            near(256).prop_map(Change::Length),
+            Just(Change::RightLength),
+            Just(Change::Remove),
+            any::<usize>().prop_map(Change::Swap),
+            Just(Change::Duplicate),
+            near(1024).prop_map(Change::DataLen),
+            Just(Change::RightDataLen),
+            kind.prop_map(Change::Kind),
+            "[ -~]{0,4}".prop_map(Change::Arch),
+            (0usize..2 * MAX_ENGINE_LEN).prop_map(Change::Engine),
+        ]
+    }
+
+    fn apply(header: &mut BlockHeader, at: usize, change: Change) {
+        let count = header.tensors.len();
+        match change {
+            Change::DataLen(len) => header.data_len = len,
+            Change::RightDataLen => {
+                header.data_len = header.tensors.last().map_or(0, |t| t.offset.saturating_add(t.length));
+            },
+            Change::Kind(kind) => header.kind = kind,
+            Change::Arch(arch) => header.arch = arch,
+            Change::Engine(len) => header.engine = vec![7; len],
+            _ if count == 0 => {},
+            Change::Remove => _ = header.tensors.remove(at % count),
+            Change::Swap(other) => header.tensors.swap(at % count, other % count),
+            Change::Duplicate => header.tensors.push(header.tensors[at % count].clone()),
+            change => {
+                let tensor = &mut header.tensors[at % count];
+                match change {
+                    Change::Name(name) => tensor.name = name,
+                    Change::DType(dtype) => tensor.dtype = dtype,
+                    Change::Layout(layout) => tensor.layout = layout,
+                    Change::Shape(shape) => tensor.shape = shape,
+                    Change::Offset(offset) => tensor.offset = offset,
+                    Change::Length(length) => tensor.length = length,
+                    _ => {
+                        if let Some(bytes) = TensorInfo::bytes(tensor.dtype, tensor.layout, &tensor.shape) {
+                            tensor.length = bytes;
+                        }
+                    },
+                }
+            },
+        }
+    }
+
+    /// What [`BlockHeader::decode_checked`] promises of a header that it accepts.
+    fn is_consistent(header: &BlockHeader) -> bool {
+        let mut ends = header.tensors.iter().scan(0u64, |end, tensor| {
+            let apart = tensor.offset >= *end && tensor.offset % TENSOR_ALIGN == 0;
+            *end = tensor.offset + tensor.length;
+            Some(apart && *end <= header.data_len)
+        });
+        let names: alloc::collections::BTreeSet<_> = header.tensors.iter().map(|t| &t.name).collect();
+        let sized = |t: &TensorInfo| TensorInfo::bytes(t.dtype, t.layout, &t.shape) == Some(t.length) && t.length > 0;
+        ends.all(|placed| placed)
+            && names.len() == header.tensors.len()
+            && header.tensors.iter().all(sized)
+            && header.data_len <= MAX_DATA_LEN
+    }
+
     proptest! {
         #[test]
-        fn garbage_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-            let _ = BlockHeader::decode_checked(&bytes, MAX_HEADER_LEN);
+        fn changed_headers_never_panic_and_are_consistent_where_they_are_accepted(
+            master: bool,
+            changes in proptest::collection::vec((any::<usize>(), change()), 0..5),
+            cut in prop_oneof![3 => Just(None), 1 => any::<usize>().prop_map(Some)],
+        ) {
+            let mut changed = if master { header() } else { served() };
+            for (at, change) in changes {
+                apply(&mut changed, at, change);
+            }
+            let mut bytes = changed.encode();
+            if let Some(cut) = cut {
+                bytes.truncate(cut % (bytes.len() + 1));
+            }
+            if let Ok(accepted) = BlockHeader::decode_checked(&bytes, MAX_HEADER_LEN) {
+                prop_assert!(is_consistent(&accepted), "{accepted:?}");
+                prop_assert_eq!(&accepted.encode(), &bytes);
+                // Whatever is accepted, what is read from it does not panic either.
+                let _ = BlockRecord::new(&accepted, bytes.len() as u32, None, None);
+                let _ = accepted.served_expert_shape();
+            }
         }
 
         #[test]
-        fn flipped_headers_never_panic_and_never_keep_their_name(at: usize, bit in 0u8..8) {
-            let good = header().encode();
+        fn flipped_headers_never_panic_and_never_keep_their_name(master: bool, at: usize, bit in 0u8..8) {
+            let good = if master { header() } else { served() }.encode();
             let mut bytes = good.clone();
             let at = at % bytes.len();
             bytes[at] ^= 1 << bit;
             prop_assert_ne!(header_hash(&bytes), header_hash(&good));
+            if let Ok(accepted) = BlockHeader::decode_checked(&bytes, MAX_HEADER_LEN) {
+                prop_assert!(is_consistent(&accepted), "{accepted:?}");
+            }
+        }
+
+        #[test]
+        fn garbage_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
             let _ = BlockHeader::decode_checked(&bytes, MAX_HEADER_LEN);
         }
     }

@@ -58,7 +58,7 @@ impl GenesisModel {
         let shared =
             [(spec.tokenizer, BlockKind::Tokenizer), (spec.trunk, BlockKind::Trunk), (spec.router, BlockKind::Router)];
         for (hash, kind) in shared {
-            if !self.blocks.get(&hash).is_some_and(|record| record.is_serving(kind)) {
+            if !self.blocks.get(&hash).is_some_and(|record| spec.dimensions.suits(kind, record)) {
                 return Err(GenesisError::Block(hash));
             }
         }
@@ -84,39 +84,19 @@ impl GenesisModel {
 mod tests {
     use super::*;
     use crate::{
-        block::{DType, Form, Layout, PayloadType, Quantisation},
-        ids::TileRoot,
-        spec::tests::tiny,
+        block::{DType, Form, PayloadType},
+        spec::tests::{record, tiny},
     };
     use alloc::vec;
 
     const EXPERT: ContentHash = ContentHash([4; 32]);
 
-    fn record(kind: BlockKind, shape: [u32; 4]) -> BlockRecord {
-        BlockRecord {
-            payload: PayloadType::TensorBlock,
-            kind,
-            form: Form::Serving,
-            quantisation: Quantisation::PerChannel,
-            dtype: DType::Int8,
-            layout: Layout::Rows16K4,
-            shape,
-            tensors: 1,
-            header_len: 100,
-            data_len: 4096,
-            root: TileRoot([9; 32]),
-            engine: None,
-            master: None,
-            podl: None,
-        }
-    }
-
     fn model() -> GenesisModel {
         let spec = tiny();
         let blocks = [
-            (spec.tokenizer, record(BlockKind::Tokenizer, [1, 0, 0, 0])),
-            (spec.trunk, record(BlockKind::Trunk, [1, 0, 0, 0])),
-            (spec.router, record(BlockKind::Router, [1, 0, 0, 0])),
+            (spec.tokenizer, record(BlockKind::Tokenizer, [3000, 0, 0, 0])),
+            (spec.trunk, record(BlockKind::Trunk, [spec.dimensions.vocab, spec.dimensions.hidden, 0, 0])),
+            (spec.router, record(BlockKind::Router, [4, spec.dimensions.hidden, 0, 0])),
             (EXPERT, record(BlockKind::Expert, [spec.dimensions.ffn, spec.dimensions.hidden, 0, 0])),
         ];
         let layer = vec![EXPERT; usize::from(spec.dimensions.experts)];
@@ -148,6 +128,8 @@ mod tests {
         assert_eq!(expert(|e| e.shape = [64, 128, 0, 0]), GenesisError::Block(EXPERT));
         assert_eq!(expert(|e| e.form = Form::Master), GenesisError::Block(EXPERT));
         assert_eq!(expert(|e| e.payload = PayloadType::Eeb), GenesisError::Block(EXPERT));
+        assert_eq!(expert(|e| e.dtype = DType::F32), GenesisError::Block(EXPERT));
+        assert_eq!(refused(|m| m.blocks.get_mut(&router).unwrap().shape = [5, 64, 0, 0]), GenesisError::Block(router));
         assert_eq!(refused(|m| _ = m.blocks.remove(&EXPERT)), GenesisError::Block(EXPERT));
     }
 

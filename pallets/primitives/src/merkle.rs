@@ -258,12 +258,71 @@ mod tests {
             );
         }
 
+        /// A valid proof with a few of its parts changed, as an attacker who knows the format makes it.
+        #[test]
+        fn a_proof_that_is_nearly_right_is_accepted_only_for_what_is_true(
+            count in 1u64..700, a: u64, b: u64,
+            changes in proptest::collection::vec((0u8..11, any::<usize>(), any::<u64>()), 1..5),
+        ) {
+            let (a, b) = (a % count, b % count);
+            let (start, end) = (a.min(b), a.max(b) + 1);
+            let all = leaves(count);
+            let tree = Tree::new(all.clone());
+            let (mut root, mut width, mut start) = (tree.root(), count, start);
+            let mut part = all[start as usize..end as usize].to_vec();
+            let mut proof = tree.prove(start..end).unwrap();
+            for (change, at, value) in changes {
+                let some = leaf_hash(value, b"of another tree");
+                match change {
+                    0 => root[at % 32] ^= 1 << (value % 8),
+                    1 => width = width.wrapping_add(value % 17).wrapping_sub(8),
+                    2 => width = 1 << (value % 64),
+                    3 => start = start.wrapping_add(value % 17).wrapping_sub(8),
+                    4 => start = value,
+                    5 => {
+                        let place = at % (part.len() + 1);
+                        part.insert(place, all[value as usize % all.len()]);
+                    },
+                    6 if !part.is_empty() => {
+                        let place = at % part.len();
+                        part.remove(place);
+                    },
+                    7 if !part.is_empty() => {
+                        let by = at % part.len();
+                        part.rotate_left(by);
+                    },
+                    8 => {
+                        let place = at % (proof.len() + 1);
+                        proof.insert(place, some);
+                    },
+                    9 if !proof.is_empty() => {
+                        let place = at % proof.len();
+                        proof.remove(place);
+                    },
+                    10 => proof.extend(core::iter::repeat_n(some, at % (2 * MAX_PROOF))),
+                    _ => {},
+                }
+            }
+            // Changes can undo each other, or make the proof of another range.
+            let end = start.saturating_add(part.len() as u64);
+            let truth = root == tree.root()
+                && width == count
+                && start < end
+                && all.get(start as usize..end as usize) == Some(part.as_slice())
+                && tree.prove(start..end) == Ok(proof.clone());
+            prop_assert_eq!(verify(&root, width, start, &part, &proof).is_ok(), truth);
+        }
+
         #[test]
         fn garbage_never_panics(
             root: [u8; 32], count: u64, start: u64,
             leaves in proptest::collection::vec(any::<[u8; 32]>(), 0..20),
             proof in proptest::collection::vec(any::<[u8; 32]>(), 0..400),
         ) {
+            // Once as it is, which mostly ends at the range, and once where the range is right and the proof is reached.
+            prop_assert!(verify(&root, count, start, &leaves, &proof).is_err());
+            let start = start % (1 << 40);
+            let count = (start + leaves.len() as u64).saturating_add(count % (1 << 40));
             prop_assert!(verify(&root, count, start, &leaves, &proof).is_err());
         }
     }

@@ -1,11 +1,12 @@
 //! Model specifications: everything needed to know which tensors make a model, and how they compute.
 
 use crate::{
-    block::ExpertShape,
+    block::{BlockKind, BlockRecord, DType, ExpertShape, Layout, Quantisation, TensorInfo, MAX_DIMS},
     hash::{hash, Domain},
     ids::{ContentHash, SpecId, WeightsId},
     version::{SemVer, VersionRange},
 };
+use alloc::vec::Vec;
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use core::fmt;
 use scale_info::TypeInfo;
@@ -129,7 +130,8 @@ pub struct Dimensions {
     pub top_k: u16,
     /// Elements of an activation that share a power-of-two scale.
     pub activation_block: u16,
-    /// Base of the rotary embedding's frequencies.
+    /// Base of the rotary embedding's frequencies, at least 1: with a smaller one a position would turn by more than a
+    /// radian, which is outside canonical execution.
     pub rope_theta: F32Bits,
     /// Added to the mean square in RMSNorm.
     pub rms_eps: F32Bits,
@@ -167,7 +169,6 @@ impl core::error::Error for SpecError {}
 impl Dimensions {
     /// Checks bounds and divisibility.
     pub fn check(&self) -> Result<(), SpecError> {
-        let positive = |f: F32Bits| f.get().is_finite() && f.get() > 0.0;
         let sound = (1..=MAX_LAYERS).contains(&self.layers)
             && (1..=1 << 16).contains(&self.hidden)
             && (1..=1 << 10).contains(&self.heads)
@@ -182,8 +183,9 @@ impl Dimensions {
             && (1..=self.experts.min(MAX_TOP_K)).contains(&self.top_k)
             && [16, 32, 64].contains(&self.activation_block)
             && (1..=MAX_LAYERS).contains(&self.checkpoint_every)
-            && positive(self.rope_theta)
-            && positive(self.rms_eps);
+            && (1.0..=f32::MAX).contains(&self.rope_theta.get())
+            && self.rms_eps.get().is_finite()
+            && self.rms_eps.get() > 0.0;
         if sound {
             Ok(())
         } else {
@@ -194,6 +196,55 @@ impl Dimensions {
     /// Shape that every expert of the model has.
     pub fn expert_shape(&self) -> ExpertShape {
         ExpertShape { ffn: self.ffn, hidden: self.hidden }
+    }
+
+    /// Whether a spec of these dimensions can name the block with this record as its `kind`, as far as a record tells: it is
+    /// a serving form that inference computes on, its principal tensor is the one that such a block of this model has, and
+    /// it has enough tensors to be whole.
+    pub fn suits(&self, kind: BlockKind, record: &BlockRecord) -> bool {
+        if !record.is_serving(kind) {
+            return false;
+        }
+        let principal = (record.dtype, record.layout, record.shape);
+        let plain = record.quantisation == Quantisation::None;
+        match kind {
+            BlockKind::Expert => record.serves_as_expert(self.expert_shape()),
+            BlockKind::Router => {
+                let shape = [u32::from(self.experts), self.hidden, 0, 0];
+                plain && principal == (DType::F32, Layout::RowMajor, shape) && record.tensors >= u32::from(self.layers)
+            },
+            BlockKind::Tokenizer => plain && (record.dtype, record.layout) == (DType::U8, Layout::RowMajor),
+            BlockKind::Trunk => {
+                record.quantisation == Quantisation::PerChannel
+                    && self.largest_of_trunk().contains(&principal)
+                    && record.tensors >= self.tensors_of_trunk()
+            },
+        }
+    }
+
+    /// Type, layout and shape of the tensors of a trunk than which it has no larger one: mostly the embedding alone.
+    fn largest_of_trunk(&self) -> Vec<(DType, Layout, [u32; MAX_DIMS])> {
+        let width = |heads: u16| u32::from(heads).saturating_mul(u32::from(self.head_dim));
+        let (queries, keys) = (width(self.heads), width(self.kv_heads));
+        let matrices = [[self.vocab, self.hidden], [queries, self.hidden], [keys, self.hidden], [self.hidden, queries]];
+        // The norms are no larger than the scales of the output projection or of the keys.
+        let tensors = matrices.into_iter().flat_map(|[rows, k]| {
+            [(DType::Int8, Layout::Rows16K4, [rows, k, 0, 0]), (DType::F32, Layout::RowMajor, [rows, 0, 0, 0])]
+        });
+        let sized = tensors.map(|(dtype, layout, shape)| {
+            let dims: Vec<u32> = shape.into_iter().take_while(|dim| *dim != 0).collect();
+            (TensorInfo::bytes(dtype, layout, &dims), (dtype, layout, shape))
+        });
+        let sized: Vec<_> = sized.collect();
+        let most = sized.iter().map(|(bytes, _)| *bytes).max().flatten();
+        sized.into_iter().filter(|(bytes, _)| *bytes == most).map(|(_, tensor)| tensor).collect()
+    }
+
+    /// Tensors that a trunk has: each matrix has its scales beside it.
+    fn tensors_of_trunk(&self) -> u32 {
+        let ends: u32 = if self.tied_embeddings { 3 } else { 5 };
+        let layer: u32 = if self.qk_norm { 12 } else { 10 };
+        layer.saturating_mul(u32::from(self.layers)).saturating_add(ends)
     }
 
     /// Number of expert slots.
@@ -245,7 +296,7 @@ impl ModelSpec {
 
 /// Names a spec together with the expert blocks in its slots, layer by layer: all that decides what an answer is.
 pub fn weights_id<'a>(spec: SpecId, heads: impl Iterator<Item = &'a ContentHash>) -> WeightsId {
-    let mut bytes = alloc::vec::Vec::new();
+    let mut bytes = Vec::new();
     for head in heads {
         bytes.extend_from_slice(head.as_bytes());
     }
@@ -255,6 +306,10 @@ pub fn weights_id<'a>(spec: SpecId, heads: impl Iterator<Item = &'a ContentHash>
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::{
+        block::{Form, PayloadType},
+        ids::TileRoot,
+    };
 
     pub(crate) fn tiny() -> ModelSpec {
         ModelSpec {
@@ -286,9 +341,94 @@ pub(crate) mod tests {
         }
     }
 
+    /// The record of a block that suits [`tiny`], with the tensor whose shape is given as its principal one.
+    pub(crate) fn record(kind: BlockKind, shape: [u32; MAX_DIMS]) -> BlockRecord {
+        let (quantisation, dtype, layout) = match kind {
+            BlockKind::Trunk | BlockKind::Expert => (Quantisation::PerChannel, DType::Int8, Layout::Rows16K4),
+            BlockKind::Router => (Quantisation::None, DType::F32, Layout::RowMajor),
+            BlockKind::Tokenizer => (Quantisation::None, DType::U8, Layout::RowMajor),
+        };
+        BlockRecord {
+            payload: PayloadType::TensorBlock,
+            kind,
+            form: Form::Serving,
+            quantisation,
+            dtype,
+            layout,
+            shape,
+            tensors: 23,
+            header_len: 100,
+            data_len: 4096,
+            root: TileRoot([9; 32]),
+            engine: None,
+            master: None,
+            podl: None,
+        }
+    }
+
     #[test]
     fn a_sound_spec_passes() {
         assert_eq!(tiny().check(), Ok(()));
+        let mut spec = tiny();
+        spec.dimensions.rope_theta = F32Bits::new(1.0);
+        assert_eq!(spec.check(), Ok(()));
+    }
+
+    #[test]
+    fn a_block_suits_a_spec_by_kind_form_and_principal_tensor() {
+        let d = tiny().dimensions;
+        let trunk = record(BlockKind::Trunk, [259, 64, 0, 0]);
+        let router = record(BlockKind::Router, [4, 64, 0, 0]);
+        let expert = record(BlockKind::Expert, [128, 64, 0, 0]);
+        let tokenizer = record(BlockKind::Tokenizer, [3000, 0, 0, 0]);
+        for suitable in [&trunk, &router, &expert, &tokenizer] {
+            assert!(d.suits(suitable.kind, suitable), "{suitable:?}");
+            for kind in [BlockKind::Trunk, BlockKind::Router, BlockKind::Expert, BlockKind::Tokenizer] {
+                assert!(kind == suitable.kind || !d.suits(kind, suitable), "{suitable:?} as {kind}");
+            }
+            for other in [
+                BlockRecord { form: Form::Master, ..suitable.clone() },
+                BlockRecord { payload: PayloadType::Eeb, ..suitable.clone() },
+                BlockRecord { dtype: DType::Bf16, ..suitable.clone() },
+                BlockRecord {
+                    quantisation: match suitable.quantisation {
+                        Quantisation::None => Quantisation::PerChannel,
+                        Quantisation::PerChannel => Quantisation::None,
+                    },
+                    ..suitable.clone()
+                },
+            ] {
+                assert!(!d.suits(other.kind, &other), "{other:?}");
+            }
+        }
+        for other in [
+            BlockRecord { shape: [64, 259, 0, 0], ..trunk.clone() },
+            BlockRecord { shape: [259, 128, 0, 0], ..trunk.clone() },
+            BlockRecord { layout: Layout::RowMajor, ..trunk.clone() },
+            BlockRecord { tensors: 22, ..trunk },
+            BlockRecord { shape: [8, 64, 0, 0], ..router.clone() },
+            BlockRecord { tensors: 1, ..router },
+            BlockRecord { shape: [64, 128, 0, 0], ..expert },
+        ] {
+            assert!(!d.suits(other.kind, &other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn the_largest_tensor_of_a_trunk_need_not_be_the_embedding() {
+        let mut d = tiny().dimensions;
+        (d.vocab, d.hidden, d.heads, d.kv_heads, d.head_dim) = (100, 64, 8, 8, 64);
+        // Queries, keys and outputs have as many bytes: which of them a header has last decides.
+        for shape in [[512, 64, 0, 0], [64, 512, 0, 0]] {
+            assert!(d.suits(BlockKind::Trunk, &record(BlockKind::Trunk, shape)), "{shape:?}");
+        }
+        assert!(!d.suits(BlockKind::Trunk, &record(BlockKind::Trunk, [100, 64, 0, 0])));
+        // Of so narrow a model the scales are as large as the matrix, which is padded.
+        (d.vocab, d.hidden, d.heads, d.kv_heads, d.head_dim) = (96, 2, 1, 1, 2);
+        assert!(d.suits(BlockKind::Trunk, &record(BlockKind::Trunk, [96, 2, 0, 0])));
+        let scales = record(BlockKind::Trunk, [96, 0, 0, 0]);
+        let scales = BlockRecord { dtype: DType::F32, layout: Layout::RowMajor, ..scales };
+        assert!(d.suits(BlockKind::Trunk, &scales));
     }
 
     #[test]
@@ -302,7 +442,16 @@ pub(crate) mod tests {
         assert_eq!(refused(|s| s.dimensions.top_k = 5), SpecError::Dimensions);
         assert_eq!(refused(|s| s.dimensions.kv_heads = 0), SpecError::Dimensions);
         assert_eq!(refused(|s| s.dimensions.head_dim = 15), SpecError::Dimensions);
-        assert_eq!(refused(|s| s.dimensions.rms_eps = F32Bits::new(f32::NAN)), SpecError::Dimensions);
+        for eps in [f32::NAN, f32::INFINITY, 0.0, -1e-5] {
+            let mut spec = tiny();
+            spec.dimensions.rms_eps = F32Bits::new(eps);
+            assert_eq!(spec.check(), Err(SpecError::Dimensions), "{eps}");
+        }
+        for theta in [f32::NAN, f32::INFINITY, 0.999, 0.0, -1.0] {
+            let mut spec = tiny();
+            spec.dimensions.rope_theta = F32Bits::new(theta);
+            assert_eq!(spec.check(), Err(SpecError::Dimensions), "{theta}");
+        }
         assert_eq!(refused(|s| s.dimensions.layers = MAX_LAYERS + 1), SpecError::Dimensions);
         assert_eq!(refused(|s| s.compatible.min = SemVer::new(0, 1, 1)), SpecError::Range);
         assert_eq!(refused(|s| s.name = Name([0; 64])), SpecError::Name);

@@ -10,8 +10,17 @@ use crate::{
 
 /// Who knows the specifications.
 pub trait SpecRegistry {
-    /// The lineage that spec `id` belongs to, and its dimensions, while it is live.
+    /// The lineage that spec `id` belongs to, and its dimensions, in whatever state it is.
+    fn known_spec(id: SpecId) -> Option<(SpecId, Dimensions)>;
+
+    /// The same, while the spec is published or active: its slots can be filled.
+    fn open_spec(id: SpecId) -> Option<(SpecId, Dimensions)>;
+
+    /// The same, while the spec is active: workers serve it.
     fn live_spec(id: SpecId) -> Option<(SpecId, Dimensions)>;
+
+    /// Whether a spec of `lineage` is published or active. The heads of a lineage without one serve nobody any more.
+    fn is_open(lineage: SpecId) -> bool;
 
     /// Dimensions that an expert in `slot` must have, while a live spec of its lineage has the slot.
     fn slot_dimensions(slot: &SlotId) -> Option<Dimensions>;
@@ -46,13 +55,21 @@ pub trait BlockUses {
     fn release(hash: ContentHash);
 }
 
-/// Who moves heads. Called by verdicts alone: there is no extrinsic that moves a head.
+/// Who holds the heads of slots. A head is moved by verdicts alone: there is no extrinsic that moves one.
 pub trait SlotHeads {
     /// Why a head was not moved.
     type Error;
 
     /// The block that `slot` holds.
     fn head(slot: &SlotId) -> Option<ContentHash>;
+
+    /// How many slots of a layer hold a block. They are filled in the order of their indices and emptied from the end, so
+    /// these are the slots from 0 on.
+    fn filled(lineage: SpecId, layer: u16) -> u16;
+
+    /// Puts `block` into slot `index` of a layer of `spec`, a spec that is published or active. Fails unless the slot is the
+    /// first empty one of its layer, and when `block` is not a registered serving form of an expert of the spec's shape.
+    fn fill_head(spec: SpecId, layer: u16, index: u16, block: ContentHash) -> Result<(), Self::Error>;
 
     /// Compare and swap: puts `next` where `base` is. Fails when the slot holds another block, or when `next` is not a
     /// registered serving form of an expert of the slot's dimensions.

@@ -4,7 +4,7 @@
 //! could fail. What it can cost the chain is bounded: one for each registered worker in each period.
 
 use crate::pallet::*;
-use blyan_primitives::{traits::WorkerRegistry, worker::Heartbeat};
+use blyan_primitives::worker::Heartbeat;
 use codec::Encode;
 use frame_support::{
     ensure,
@@ -26,11 +26,12 @@ const TAG: &str = "BlyanHeartbeat";
 impl<T: Config> Pallet<T> {
     /// The period of the present block.
     pub(crate) fn current_period() -> u32 {
+        Self::period_of(frame_system::Pallet::<T>::block_number())
+    }
+
+    fn period_of(block: BlockNumberFor<T>) -> u32 {
         // A runtime in which a period has no blocks does not pass `integrity_test`.
-        frame_system::Pallet::<T>::block_number()
-            .checked_div(&T::HeartbeatPeriod::get())
-            .unwrap_or_default()
-            .unique_saturated_into()
+        block.checked_div(&T::HeartbeatPeriod::get()).unwrap_or_default().unique_saturated_into()
     }
 
     /// Whether a worker whose last heartbeat was in `period` is online: fewer than `MaxMissed` whole periods have passed
@@ -49,7 +50,11 @@ impl<T: Config> Pallet<T> {
         ensure!(heartbeat.period >= period, Error::<T>::HeartbeatStale);
         ensure!(heartbeat.period == period, Error::<T>::HeartbeatTooEarly);
         ensure!(LastHeartbeat::<T>::get(&heartbeat.worker) != Some(period), Error::<T>::HeartbeatKnown);
-        Self::key(&heartbeat.worker).ok_or(Error::<T>::NotRegistered)
+        let record = Workers::<T>::get(&heartbeat.worker).ok_or(Error::<T>::NotRegistered)?;
+        // Leaving forgets the last heartbeat, and whoever has seen one could send it again once its worker has registered
+        // anew. So the first period that counts is the one after the registration's.
+        ensure!(period > Self::period_of(record.registered_at), Error::<T>::HeartbeatStale);
+        Ok(record.info.key)
     }
 
     pub(crate) fn authorize_heartbeat(

@@ -277,7 +277,8 @@ pub mod pallet {
         /// The heartbeat would be valid for longer than a period. Give it an earlier last block.
         #[codec(index = 14)]
         HeartbeatExpiryTooFar,
-        /// The heartbeat is for a period that has passed. Send one for the present period.
+        /// The heartbeat is for a period that has passed, or for the one in which the worker registered. Send one for the
+        /// present period, or for the next after the registration.
         #[codec(index = 15)]
         HeartbeatStale,
         /// The heartbeat is for a period that has not begun. Send it when the period has.

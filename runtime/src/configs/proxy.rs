@@ -58,7 +58,7 @@ pub enum ProxyType {
     #[default]
     #[codec(index = 0)]
     Any,
-    /// Everything but moving money or becoming root.
+    /// Everything but moving money, becoming root, and acting for accounts that the account has a hand in.
     #[codec(index = 1)]
     NonTransfer,
     /// Running a worker: its registration, its receipts and what its answers earn.
@@ -73,18 +73,24 @@ impl InstanceFilter<RuntimeCall> for ProxyType {
     fn filter(&self, call: &RuntimeCall) -> bool {
         match self {
             Self::Any => true,
-            // Calls inside batches, multisigs and further proxies come through this filter again.
+            // Calls inside batches and those of derived accounts come through this filter again. Those inside multisigs and
+            // further proxies do not: they are made in the name of another account, with a new origin that no filter is on,
+            // and could move that one's money. So multisigs and acting as a proxy are left out.
             Self::NonTransfer => {
                 matches!(
                     call,
                     RuntimeCall::System(_)
                         | RuntimeCall::Session(_)
                         | RuntimeCall::Utility(_)
-                        | RuntimeCall::Multisig(_)
-                        | RuntimeCall::Proxy(_)
                         | RuntimeCall::Preimage(_)
                         | RuntimeCall::Experts(_)
                         | RuntimeCall::Meta(_)
+                ) || matches!(
+                    call,
+                    RuntimeCall::Proxy(call) if !matches!(
+                        call,
+                        pallet_proxy::Call::proxy { .. } | pallet_proxy::Call::proxy_announced { .. }
+                    )
                 ) || Self::Worker.filter(call)
             },
             Self::Worker => matches!(

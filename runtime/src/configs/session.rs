@@ -48,14 +48,34 @@ impl Convert<AccountId, Option<()>> for NoIdentification {
 
 /// The set of validators is the one that the chain spec registers keys for.
 ///
-/// A validator can rotate its keys, and leaves for good when it purges them. One that was disabled for an offence is
-/// enabled again by the change of set that follows the session it was disabled in.
+/// A validator can rotate its keys, and leaves for good when it purges them; but the last ones do not, for a chain without
+/// validators could never have a block again. One that was disabled for an offence is enabled again by the change of set that
+/// follows the session it was disabled in.
 pub struct GenesisValidators;
+
+impl GenesisValidators {
+    /// Registers the keys of the validators anew that they sign with now, as they were when the chain started: without
+    /// deposit, which is asked for when they set others.
+    fn restore(validators: &[(AccountId, SessionKeys)]) {
+        for (who, keys) in validators {
+            for id in SessionKeys::key_ids() {
+                pallet_session::KeyOwner::<Runtime>::insert((*id, keys.get_raw(*id).to_vec()), who);
+            }
+            pallet_session::NextKeys::<Runtime>::insert(who, keys);
+            // The session pallet's mark of keys for which nothing is held.
+            pallet_session::ExternallySetKeys::<Runtime>::insert(who, ());
+        }
+    }
+}
 
 impl pallet_session::SessionManager<AccountId> for GenesisValidators {
     fn new_session(_: SessionIndex) -> Option<Vec<AccountId>> {
         let queued = pallet_session::QueuedKeys::<Runtime>::get();
         let keys = |who: &AccountId| pallet_session::NextKeys::<Runtime>::get(who);
+        // The session pallet drops validators without keys, whatever is answered here.
+        if queued.iter().all(|(who, _)| keys(who).is_none()) {
+            Self::restore(&queued);
+        }
         let rotated = queued.iter().any(|(who, now)| keys(who).as_ref() != Some(now));
         let disabled = !pallet_session::DisabledValidators::<Runtime>::get().is_empty();
         // A set that is announced again, even unchanged, costs a change of GRANDPA's authorities and a step in every

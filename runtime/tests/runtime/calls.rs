@@ -1,10 +1,20 @@
-use blyan_runtime::{configs::proxy::ProxyType, AllPalletsWithSystem, Runtime, RuntimeCall};
+use super::preset;
+use blyan_runtime::{
+    configs::proxy::ProxyType, constants::currency::BLY, AllPalletsWithSystem, Balances, Proxy, Runtime, RuntimeCall,
+    RuntimeEvent, RuntimeOrigin, System,
+};
 use codec::{Decode, Encode};
 use frame_support::{
-    dispatch::{GetDispatchInfo, Pays},
-    traits::{Authorize, GetCallIndex, GetCallMetadata, GetCallName, InstanceFilter, PalletsInfoAccess},
+    assert_ok,
+    dispatch::{DispatchResult, GetDispatchInfo, Pays},
+    traits::{
+        fungible::{Inspect, Mutate},
+        Authorize, GetCallIndex, GetCallMetadata, GetCallName, InstanceFilter, PalletsInfoAccess,
+    },
 };
 use polkadot_sdk::*;
+use sp_keyring::Sr25519Keyring::{Alice, Bob, Charlie, Dave, Eve};
+use sp_runtime::MultiAddress;
 
 /// The call with this pallet's and this call's index whose arguments are all zeros: empty lists, first variants.
 fn zero_call(pallet: u8, call: u8) -> RuntimeCall {
@@ -91,8 +101,78 @@ fn proxies_do_no_more_than_they_may() {
         assert!([&register, &heartbeat, &redeem].iter().all(|call| kind.filter(call)), "{kind:?}");
         assert!([&transfer, &sudo, &open].iter().all(|call| !kind.filter(call)), "{kind:?}");
     }
+    // Of multisigs and proxies, those calls that act for other accounts are left out.
+    let proxies = calls_of::<pallet_proxy::Call<Runtime>>(32);
+    let multisigs = calls_of::<pallet_multisig::Call<Runtime>>(31);
+    let allowed = |(call, _): &&(RuntimeCall, &'static str)| ProxyType::NonTransfer.filter(call);
+    assert_eq!(multisigs.iter().filter(allowed).count(), 0);
+    let left_out: Vec<_> = proxies.iter().filter(|call| !allowed(call)).map(|(_, name)| *name).collect();
+    assert_eq!(left_out, ["proxy", "proxy_announced"]);
     assert!(ProxyType::NonTransfer.is_superset(&ProxyType::Worker));
     assert!(!ProxyType::Worker.is_superset(&ProxyType::Any));
+}
+
+/// What comes of `call` when Bob makes it for Alice as a proxy of this kind.
+fn as_proxy(kind: ProxyType, call: impl Into<RuntimeCall>) -> DispatchResult {
+    let (alice, bob) = (Alice.to_account_id(), Bob.to_account_id());
+    let real = MultiAddress::Id(alice.clone());
+    assert_ok!(Proxy::add_proxy(RuntimeOrigin::signed(alice), MultiAddress::Id(bob.clone()), kind, 0));
+    assert_ok!(Proxy::proxy(RuntimeOrigin::signed(bob), real, Some(kind), Box::new(call.into())));
+    let executed = System::events().into_iter().rev().find_map(|record| match record.event {
+        RuntimeEvent::Proxy(pallet_proxy::Event::ProxyExecuted { result }) => Some(result),
+        _ => None,
+    });
+    executed.unwrap()
+}
+
+#[test]
+fn a_proxy_that_may_not_transfer_does_not_transfer_in_the_name_of_others() {
+    preset("tiny_development").execute_with(|| {
+        System::set_block_number(1);
+        let [alice, charlie, dave, eve] = [Alice, Charlie, Dave, Eve].map(|who| who.to_account_id());
+        let filtered = Err(frame_system::Error::<Runtime>::CallFiltered.into());
+        let transfer =
+            || pallet_balances::Call::transfer_keep_alive { dest: MultiAddress::Id(eve.clone()), value: BLY };
+        let refused = |call: RuntimeCall| {
+            let before = Balances::total_balance(&eve);
+            assert_eq!(as_proxy(ProxyType::NonTransfer, call), filtered);
+            assert_eq!(Balances::total_balance(&eve), before);
+            assert_ok!(Proxy::remove_proxies(RuntimeOrigin::signed(alice.clone())));
+        };
+        refused(transfer().into());
+
+        // Alice holds an account together with Charlie, out of which each of them can pay alone.
+        let (other_signatories, threshold) = (vec![charlie.clone()], 1);
+        let mut both = vec![alice.clone(), charlie.clone()];
+        both.sort();
+        let shared = pallet_multisig::Pallet::<Runtime>::multi_account_id(&both, threshold);
+        assert_ok!(Balances::mint_into(&shared, 10 * BLY));
+        let call = pallet_multisig::Call::as_multi_threshold_1 { other_signatories, call: Box::new(transfer().into()) };
+        refused(call.into());
+
+        // And she acts for Dave.
+        assert_ok!(Proxy::add_proxy(
+            RuntimeOrigin::signed(dave.clone()),
+            MultiAddress::Id(alice.clone()),
+            ProxyType::Any,
+            0
+        ));
+        let call = Box::new(RuntimeCall::from(transfer()));
+        let real = MultiAddress::Id(dave.clone());
+        let nested = pallet_proxy::Call::proxy { real: real.clone(), force_proxy_type: None, call: call.clone() };
+        refused(nested.clone().into());
+        refused(pallet_utility::Call::batch_all { calls: vec![nested.into()] }.into());
+        let announced = pallet_proxy::Call::proxy_announced {
+            delegate: MultiAddress::Id(alice.clone()),
+            real,
+            force_proxy_type: None,
+            call,
+        };
+        refused(announced.into());
+
+        // What moves no money of anybody is done.
+        assert_eq!(as_proxy(ProxyType::NonTransfer, frame_system::Call::remark { remark: vec![] }), Ok(()));
+    });
 }
 
 #[test]

@@ -57,6 +57,41 @@ fn a_validator_without_keys_leaves() {
     });
 }
 
+/// Ends the present session, and the one after it, so that what is decided now is in force.
+fn two_sessions() {
+    Session::rotate_session();
+    Session::rotate_session();
+}
+
+#[test]
+fn the_last_validators_stay_whatever_becomes_of_their_keys() {
+    for (id, count) in [("tiny_development", 1), ("tiny_local", 4)] {
+        preset(id).execute_with(|| {
+            System::set_block_number(1);
+            let validators = Session::validators();
+            assert_eq!(validators.len(), count);
+            let keys = QueuedKeys::<Runtime>::get();
+            for who in &validators {
+                Session::purge_keys(RuntimeOrigin::signed(who.clone())).unwrap();
+            }
+            assert_eq!(NextKeys::<Runtime>::iter().count(), 0);
+            for _ in 0..3 {
+                two_sessions();
+                assert_eq!(Session::validators(), validators);
+                assert_eq!(QueuedKeys::<Runtime>::get(), keys);
+                assert_eq!(Babe::authorities().len(), count);
+                assert_eq!(blyan_runtime::Grandpa::grandpa_authorities().len(), count);
+            }
+            // Their keys can be told again, and changed: the deposit is asked for then.
+            let alice = Alice.to_account_id();
+            assert_eq!(Session::key_owner(sp_consensus_babe::KEY_TYPE, Alice.public().as_ref()), Some(alice.clone()));
+            Session::purge_keys(RuntimeOrigin::signed(alice.clone())).unwrap();
+            two_sessions();
+            assert_eq!(Session::validators().contains(&alice), count == 1);
+        });
+    }
+}
+
 #[test]
 fn strangers_with_keys_do_not_become_validators() {
     preset("tiny_local").execute_with(|| {

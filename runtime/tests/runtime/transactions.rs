@@ -1,17 +1,28 @@
 use super::{preset, try_state};
 use blyan_primitives::{
     hardware::HardwareProfile,
-    ids::{BatchRoot, HardwareId},
+    ids::{BatchRoot, HardwareId, SlotId},
     receipt::AnchorPayload,
+    spec::{Dimensions, ModelSpec},
+    traits::SlotHeads,
+    version::SemVer,
     worker::{Heartbeat, Region, Roles, WorkerInfo},
 };
 use blyan_runtime::{
-    constants::currency::{BLY, EXISTENTIAL_DEPOSIT, MILLI},
-    AccountId, Balances, BlockNumber, Executive, Experts, Hash, Header, Inference, Runtime, RuntimeCall, RuntimeOrigin,
-    SignedPayload, System, TransactionPayment, TxExtension, UncheckedExtrinsic, Workers,
+    constants::{
+        currency::{BLY, EXISTENTIAL_DEPOSIT, MILLI},
+        limits::{ANCHOR_SPACING, MAX_ANCHORS},
+        time::MINUTES,
+    },
+    AccountId, Balances, BlockNumber, Executive, Experts, Hash, Header, Inference, Meta, Runtime, RuntimeCall,
+    RuntimeOrigin, SignedPayload, System, TransactionPayment, TxExtension, UncheckedExtrinsic, Workers,
 };
 use codec::Encode;
-use frame_support::assert_ok;
+use frame_support::{
+    assert_err, assert_noop, assert_ok,
+    dispatch::{DispatchClass, GetDispatchInfo},
+    traits::GetCallName,
+};
 use frame_system::offchain::CreateAuthorizedTransaction;
 use polkadot_sdk::*;
 use sp_consensus_babe::{
@@ -23,7 +34,7 @@ use sp_keyring::Sr25519Keyring::{self, Alice, Bob, Ferdie};
 use sp_runtime::{
     generic::Era,
     transaction_validity::{InvalidTransaction, TransactionSource, TransactionValidityError, ValidTransaction},
-    Digest, DigestItem, MultiAddress,
+    Digest, DigestItem, DispatchError, MultiAddress, Perbill,
 };
 
 const GENESIS: Hash = Hash::repeat_byte(7);
@@ -143,8 +154,11 @@ fn fees_and_tips_go_to_the_author() {
 fn heartbeats_need_neither_fee_nor_nonce() {
     in_first_block(|| {
         let key = register();
+        // In the period of its registration a worker has none.
+        assert_eq!(validate(&heartbeat(&key, 5)), Err(InvalidTransaction::Stale.into()));
+        System::set_block_number(Workers::heartbeat_period() * MINUTES + MINUTES);
         let before = Balances::free_balance(Ferdie.to_account_id());
-        let transaction = heartbeat(&key, 5);
+        let transaction = heartbeat(&key, System::block_number() + 5);
         let valid = validate(&transaction).unwrap();
         assert!(!valid.provides.is_empty() && valid.propagate);
         let tipped = validate(&signed(Alice, transfer(Bob.to_account_id(), BLY), BLY)).unwrap();
@@ -163,8 +177,9 @@ fn heartbeats_need_neither_fee_nor_nonce() {
 fn heartbeats_by_another_key_are_refused_in_the_pool() {
     in_first_block(|| {
         register();
+        System::set_block_number(MINUTES);
         let stranger = sr25519::Pair::from_seed(&[6; 32]);
-        assert_eq!(validate(&heartbeat(&stranger, 5)), Err(InvalidTransaction::BadProof.into()));
+        assert_eq!(validate(&heartbeat(&stranger, MINUTES + 5)), Err(InvalidTransaction::BadProof.into()));
     });
 }
 
@@ -196,12 +211,92 @@ fn what_needs_a_signature_is_refused_without_one() {
 }
 
 #[test]
-fn nobody_but_root_publishes_specs_or_moves_heads() {
+fn an_anchor_that_is_early_stays_in_the_pool_until_it_is_due() {
     in_first_block(|| {
-        let (id, active) = blyan_runtime::Meta::active().remove(0);
-        let signed = RuntimeOrigin::signed(Alice.to_account_id());
-        assert!(blyan_runtime::Meta::deprecate(signed, id).is_err());
-        let slots = usize::from(active.spec.dimensions.experts);
-        assert_eq!(Experts::heads_of_layer(id, 0).len(), slots);
+        let key = register();
+        let tipped = validate(&signed(Alice, transfer(Bob.to_account_id(), BLY), BLY)).unwrap();
+        let priority = |sequence| validate(&anchor(&key, sequence)).unwrap().priority;
+        assert!(priority(0) >= tipped.priority, "a tip pushes anchors out of blocks");
+        assert!(priority(1) < validate(&signed(Alice, transfer(Bob.to_account_id(), BLY), 0)).unwrap().priority);
+        assert_ok!(Executive::apply_extrinsic(anchor(&key, 0)).unwrap());
+        let first = Inference::anchor_of(Ferdie.to_account_id(), 0).unwrap();
+
+        // Valid, and promoted, in the block after it.
+        let second = anchor(&key, 1);
+        assert!(priority(1) >= tipped.priority);
+        assert_eq!(System::block_number(), first.anchored_at + 1);
+        // An author leaves in its pool what a block is too full for, and throws away what fails otherwise.
+        assert!(Executive::apply_extrinsic(second.clone()).unwrap_err().exhausted_resources());
+        System::set_block_number(first.anchored_at + ANCHOR_SPACING);
+        assert_ok!(Executive::apply_extrinsic(second).unwrap());
+    });
+}
+
+#[test]
+fn anchors_take_a_bounded_share_of_a_block() {
+    in_first_block(|| {
+        let key = register();
+        let transaction = anchor(&key, 0);
+        let info = transaction.get_dispatch_info();
+        let limits = blyan_runtime::configs::system::RuntimeBlockWeights::get();
+        let paid = limits.get(DispatchClass::Normal);
+        let one = info.total_weight().saturating_add(paid.base_extrinsic).ref_time();
+        let share = Perbill::from_rational(one * u64::from(MAX_ANCHORS), paid.max_total.unwrap().ref_time());
+        assert!(share < Perbill::from_percent(20), "{share:?} of what ordinary transactions can take");
+        // The last place of a block is taken, and then there is none.
+        pallet_blyan_inference::AnchorsInBlock::<Runtime>::put((1, MAX_ANCHORS));
+        assert!(Executive::apply_extrinsic(transaction.clone()).unwrap_err().exhausted_resources());
+        pallet_blyan_inference::AnchorsInBlock::<Runtime>::put((1, MAX_ANCHORS - 1));
+        assert_ok!(Executive::apply_extrinsic(transaction).unwrap());
+    });
+}
+
+#[test]
+fn nobody_but_root_publishes_activates_or_deprecates_specs_or_fills_slots() {
+    in_first_block(|| {
+        let (id, active) = Meta::active().remove(0);
+        let successor = ModelSpec {
+            parent: Some(id),
+            version: SemVer::new(0, 1, 1),
+            dimensions: Dimensions { experts: 5, ..active.spec.dimensions.clone() },
+            ..active.spec.clone()
+        };
+        let who = RuntimeOrigin::signed(Alice.to_account_id());
+        let expert = Experts::heads_of_layer(id, 0)[0].unwrap().block;
+        assert_noop!(Meta::publish(who.clone(), active.spec.clone()), DispatchError::BadOrigin);
+        assert_noop!(Meta::activate(who.clone(), id), DispatchError::BadOrigin);
+        assert_noop!(Meta::deprecate(who.clone(), id), DispatchError::BadOrigin);
+        assert_noop!(Experts::fill_head(who.clone(), id, 0, 0, expert), DispatchError::BadOrigin);
+        // Root can, as far as it adds up: this router is of four experts.
+        let root = RuntimeOrigin::root();
+        type Refused = pallet_blyan_meta::Error<Runtime>;
+        assert_err!(Meta::publish(root.clone(), successor.clone()), Refused::UnsuitableBlock);
+        let successor = ModelSpec { dimensions: active.spec.dimensions.clone(), ..successor };
+        assert_ok!(Meta::publish(root.clone(), successor.clone()));
+        assert_ok!(Meta::activate(root.clone(), successor.id()));
+        assert_ok!(Meta::deprecate(root.clone(), id));
+        // The heads serve the successor now.
+        assert!(Experts::release_heads(who, id, 1).is_err());
+        assert_eq!(Experts::heads_of_layer(successor.id(), 0)[0].unwrap().block, expert);
+    });
+}
+
+#[test]
+fn no_call_moves_a_head() {
+    in_first_block(|| {
+        let slot = SlotId { lineage: Meta::active()[0].0, layer: 0, index: 0 };
+        let base = <Experts as SlotHeads>::head(&slot).unwrap();
+        // All that a call can do to a filled slot is refused, to root too.
+        let root = RuntimeOrigin::root();
+        type Refused = pallet_blyan_experts::Error<Runtime>;
+        assert_noop!(Experts::fill_head(root, slot.lineage, 0, 0, base), Refused::SlotTaken);
+        assert_noop!(
+            Experts::release_heads(RuntimeOrigin::signed(Alice.to_account_id()), slot.lineage, 1),
+            Refused::LineageOpen
+        );
+        // There are no others: who adds one decides here what it may do.
+        let names = pallet_blyan_experts::Call::<Runtime>::get_call_names();
+        assert_eq!(names, ["register", "unregister", "fill_head", "release_heads"]);
+        assert_eq!(<Experts as SlotHeads>::head(&slot), Some(base));
     });
 }

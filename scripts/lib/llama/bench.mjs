@@ -5,7 +5,7 @@ import { getLlama, LlamaLogLevel } from "node-llama-cpp";
 
 const PROMPT = 512;
 const ANSWER = 128;
-const RUNS = 3;
+const RUNS = 5;
 
 const [file, ...threads] = process.argv.slice(2);
 const llama = await getLlama({ gpu: false, build: "never", logLevel: LlamaLogLevel.error });
@@ -32,11 +32,13 @@ for (const count of threads.map(Number)) {
     best.decode = Math.max(best.decode, rate(made, start));
   }
   console.log(JSON.stringify({
-    weights: basename(file, ".gguf"),
+    weights: basename(file, ".gguf").split(".").pop(),
     threads: count,
     prefill_tokens_per_second: best.prefill,
+    // After the prompt.
     decode_tokens_per_second: best.decode,
     // Every tensor is read once a token; the file has a little more than those, its vocabulary.
+    weight_bytes_per_token: bytes,
     weight_gb_per_second: (best.decode * bytes) / 1e9,
   }));
   await context.dispose();

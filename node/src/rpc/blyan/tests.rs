@@ -9,7 +9,9 @@ use blyan_primitives::{
     worker::{Region, Roles, WorkerInfo},
 };
 use blyan_runtime::{
-    query::{Anchor as AnchorEntry, BlockEntry, Channel, Served, SlotHead, SpecEntry, SpecStatus, WorkerEntry},
+    query::{
+        Anchor as AnchorEntry, BlockEntry, Channel, Registration, Served, SlotHead, SpecEntry, SpecStatus, WorkerEntry,
+    },
     AccountId, BlockNumber, Header,
 };
 use serde_json::{json, Value};
@@ -97,6 +99,14 @@ fn spec() -> ModelSpec {
     }
 }
 
+/// A successor with fewer layers and experts.
+fn narrow() -> ModelSpec {
+    let mut narrow = spec();
+    (narrow.parent, narrow.version) = (Some(spec().id()), SemVer::new(0, 1, 3));
+    (narrow.dimensions.layers, narrow.dimensions.experts) = (1, 3);
+    narrow
+}
+
 fn entry() -> SpecEntry {
     SpecEntry { lineage: spec().id(), spec: spec(), status: SpecStatus::Active, published_at: 0 }
 }
@@ -138,12 +148,14 @@ sp_api::mock_impl_runtime_apis! {
         }
 
         fn spec(id: SpecId) -> Option<SpecEntry> {
-            (id == spec().id()).then(entry)
+            let successor = || SpecEntry { spec: narrow(), ..entry() };
+            (id == spec().id()).then(entry).or_else(|| (id == narrow().id()).then(successor))
         }
 
-        fn layer_heads(_lineage: SpecId, layer: u16) -> Vec<Option<SlotHead>> {
+        fn layer_heads(spec: SpecId, layer: u16) -> Vec<Option<SlotHead>> {
             let head = |index| (index > 0).then_some(SlotHead { block: ContentHash([9; 32]), since: 0, moves: 0 });
-            if layer < LAYERS { (0..EXPERTS).map(head).collect() } else { Vec::new() }
+            let (layers, experts) = if spec == narrow().id() { (1, 3) } else { (LAYERS, EXPERTS) };
+            if layer < layers { (0..experts).map(head).collect() } else { Vec::new() }
         }
 
         fn block(hash: ContentHash) -> Option<BlockEntry> {
@@ -164,10 +176,22 @@ sp_api::mock_impl_runtime_apis! {
                     master: Some(ContentHash([5; 32])),
                     podl: Some([6; 32]),
                 },
-                deposit: None,
+                genesis: true,
+                registrants: 1,
                 uses: 4,
                 registered_at: 0,
             })
+        }
+
+        fn registrations(_hash: ContentHash) -> Vec<(AccountId, Registration)> {
+            let word = Registration {
+                master: None,
+                podl: Some([7; 32]),
+                deposit: 10u128.pow(17),
+                derived: 0,
+                registered_at: 2,
+            };
+            vec![(Bob.to_account_id(), word)]
         }
 
         fn worker(account: AccountId) -> Option<WorkerEntry> {
@@ -187,7 +211,7 @@ sp_api::mock_impl_runtime_apis! {
         }
 
         fn served(_worker: AccountId) -> Served {
-            Served { next: 6, oldest: 5, receipts: 120, tokens: 10_000 }
+            Served { next: 6, oldest: 5, receipts: 120, tokens: 10_000, deposit: 0 }
         }
 
         fn channel(id: ChannelId) -> Option<Channel> {
@@ -261,6 +285,14 @@ async fn heads_of_one_layer_or_as_many_layers_as_fit() {
     assert_eq!(all["nextLayer"], layers);
 
     assert_eq!(call("blyan_slotHeads", json!([id, LAYERS])).await.unwrap_err(), (10_005, "UnknownLayer".into()));
+    // A successor of the same lineage has its own number of layers and experts.
+    let narrow = narrow().id();
+    let all = call("blyan_slotHeads", json!([narrow])).await.unwrap();
+    assert_eq!((&all["lineage"], &all["nextLayer"]), (&json!(id), &Value::Null));
+    assert_eq!(all["layers"].as_array().unwrap().len(), 1);
+    assert_eq!(all["layers"][0]["heads"].as_array().unwrap().len(), 3);
+    assert_eq!(call("blyan_slotHeads", json!([narrow, 1])).await.unwrap_err(), (10_005, "UnknownLayer".into()));
+
     let unknown = call("blyan_slotHeads", json!([ContentHash([0; 32])])).await.unwrap_err();
     assert_eq!(unknown, (10_004, "UnknownSpec".into()));
 }
@@ -283,10 +315,17 @@ async fn a_block_record_has_this_shape() {
         "engine": null,
         "master": ContentHash([5; 32]),
         "podl": format!("0x{}", "06".repeat(32)),
-        "owner": null,
-        "deposit": null,
+        "genesis": true,
         "uses": 4,
         "registeredAt": 0,
+        "registrants": 1,
+        "registrations": [{
+            "account": Bob.to_account_id(),
+            "master": null,
+            "podl": format!("0x{}", "07".repeat(32)),
+            "deposit": "100000000000000000",
+            "registeredAt": 2,
+        }],
     });
     assert_eq!(call("blyan_block", json!([ContentHash([9; 32])])).await.unwrap(), expected);
     assert_eq!(call("blyan_block", json!([ContentHash([0; 32])])).await.unwrap(), Value::Null);

@@ -66,6 +66,8 @@ pub(crate) enum Effect {
 pub(crate) enum Answer {
     /// It is in the node's pool.
     Taken,
+    /// Not in the pool, for a reason that says nothing new: it may be included, or wait for others.
+    Waits,
     /// Not now; nothing follows for later.
     Later(String),
     /// Invalid, and nothing that can be expected will make it valid.
@@ -339,7 +341,13 @@ impl Machine {
             return;
         }
         match answer {
-            Answer::Taken | Answer::Silence => {},
+            Answer::Waits | Answer::Silence => {},
+            // What stood against it does so no longer.
+            Answer::Taken => {
+                if entry.refusal.take().is_some() {
+                    self.dirty.insert(id.clone());
+                }
+            },
             Answer::Later(said) => self.postponed(id, said),
             Answer::Refused(said) => {
                 entry.refusal = Some(said.clone());

@@ -105,9 +105,12 @@ impl Port for ChainPort {
         self.shared.client.metrics().tx_submitted.inc();
         let answer = match self.shared.client.rpc().submit(&attempt.bytes).await {
             Ok(Ok(()) | Err(PoolRefusal::AlreadyThere)) => Answer::Taken,
+            // What it said when it refused them first stands.
+            Ok(Err(PoolRefusal::Banned)) => Answer::Waits,
             Ok(Err(PoolRefusal::Later(said))) => Answer::Later(said),
             Ok(Err(PoolRefusal::Invalid(said))) => match self.why(attempt).await {
                 Ok(Verdict::Final) => Answer::Refused(said),
+                Ok(Verdict::Waiting) => Answer::Waits,
                 Ok(Verdict::Passing) => Answer::Later(said),
                 Err(error) => Answer::Later(format!("{said} (and then: {error})")),
             },
@@ -153,7 +156,9 @@ impl Port for ChainPort {
 enum Verdict {
     /// It will not become valid by waiting.
     Final,
-    /// It may.
+    /// It is included already, waits for others, or its time is over: the finalized chain will tell.
+    Waiting,
+    /// It may become valid, once something else has happened.
     Passing,
 }
 
@@ -176,15 +181,14 @@ impl ChainPort {
             // `Err(Invalid(reason))`; everything else is valid by now, or unknown.
             [1, 0, reason @ ..] => TransactionInvalid::decode(&mut &*reason)
                 .map_err(|error| ChainError::Decode { what, reason: error.to_string() })?,
-            _ => return Ok(Verdict::Passing),
+            _ => return Ok(Verdict::Waiting),
         };
         let authorised = attempt.nonce.is_none();
         Ok(match reason {
-            // Included already, waiting for others, or out of time: the finalized chain will tell.
             TransactionInvalid::Stale
             | TransactionInvalid::Future
             | TransactionInvalid::AncientBirthBlock
-            | TransactionInvalid::ExhaustsResources => Verdict::Passing,
+            | TransactionInvalid::ExhaustsResources => Verdict::Waiting,
             // A deposit may still be paid in, a registration may be on its way.
             TransactionInvalid::Payment | TransactionInvalid::BadSigner if authorised => Verdict::Passing,
             // Signed for the runtime that was just replaced: it is signed again once the upgrade is final.

@@ -521,3 +521,23 @@ fn one_id_is_one_intention() {
     let other = Call::Transfer { to: AccountId::from([7; 32]), amount: 99 };
     assert!(matches!(machine.accept(&id, &other), Accept::Reused));
 }
+
+#[test]
+fn what_stands_against_a_submission_is_told_until_a_node_takes_it() {
+    let mut run = Run::new(LIMITS);
+    run.submit(true);
+    run.turn(false, None, 0);
+    let mut machine = lock(&run.machine);
+    let (id, attempt) = machine.to_send()[0].clone();
+    let mut told = |answer| {
+        machine.answered(&id, attempt.hash, true, answer);
+        machine.get(&id).unwrap().refusal.clone()
+    };
+    assert_eq!(told(Answer::Later("no funds".into())).as_deref(), Some("no funds"));
+    assert_eq!(
+        told(Answer::Waits).as_deref(),
+        Some("no funds"),
+        "a pool that does not look again has not changed its mind"
+    );
+    assert_eq!(told(Answer::Taken), None);
+}

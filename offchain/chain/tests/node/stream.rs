@@ -46,11 +46,20 @@ async fn every_finalized_block_is_delivered_once_in_order_over_a_killed_node() -
     let error = client.at_finalized().await.unwrap_err();
     assert!(matches!(error, ChainError::TimedOut { .. }) && error.is_transient(), "{error}");
     assert!(!waiting.is_finished(), "a block was delivered without a node");
+    tokio::time::timeout(Duration::from_secs(60), async {
+        while client.is_connected() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await
+    .expect("a node that is down is noticed");
+    assert_eq!(metrics.connected.get(), 0);
     node.start_again()?;
     let (mut blocks, more) = waiting.await?;
     seen.extend(more?);
     assert_chained(&seen);
     assert!(metrics.reconnects.get() >= 1);
+    assert!(client.is_connected() && metrics.connected.get() == 1);
     blocks.ack(seen[4].block).await?;
     assert_eq!(blocks.acknowledged(), Some(seen[4].block));
     Ok(())

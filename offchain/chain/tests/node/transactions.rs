@@ -226,7 +226,8 @@ async fn heartbeats_and_anchors_are_free_and_happen_once(node: &Node) -> Result<
     let after = state.balance(&account).await?;
     let parameters = state.parameters()?;
     assert_eq!(after.nonce, before.nonce, "authorised calls use no nonce");
-    assert_eq!(before.free - after.free, 3 * parameters.anchor_deposit, "they cost no fee");
+    let deposits = 3 * parameters.anchor_deposit + parameters.served_deposit;
+    assert_eq!(before.free - after.free, deposits, "they cost no fee");
     assert_eq!(state.served(&account).await?.next, 3);
     assert_eq!(state.anchor(&account, 1).await?.context("it is anchored")?.root, BatchRoot([1; 32]));
     manager.close().await;
@@ -287,9 +288,13 @@ async fn a_channel_is_opened_redeemed_and_closed(node: &Node) -> Result<()> {
     assert!(events.contains(&Event::VoucherRedeemed { channel, paid: BLY, cumulative: BLY }), "{events:?}");
     gateway_manager.submit(&id("replay"), Call::RedeemVoucher { voucher, signature }).await?;
     assert!(failed(end(&gateway_manager, "replay").await?).is("Inference", "VoucherNotNewer"));
+    assert!(!client.at_finalized().await?.is_channel_closed(channel).await?);
     gateway_manager.submit(&id("close"), Call::CloseChannel { channel }).await?;
     end(&gateway_manager, "close").await?.success()?;
-    assert_eq!(client.at_finalized().await?.channel(channel).await?, None);
+    let state = client.at_finalized().await?;
+    assert_eq!(state.channel(channel).await?, None);
+    assert!(state.is_channel_closed(channel).await?);
+    assert!(!state.is_channel_closed(channel + 1000).await?, "a channel that never was is not closed");
 
     let Outcome::Included(inclusion) = end(&gateway_manager, "close").await? else { panic!("it was included") };
     assert!(matches!(inclusion.dispatch, Dispatch::Ok(_)));

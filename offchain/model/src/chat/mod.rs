@@ -5,7 +5,7 @@ mod template;
 
 use crate::tokenizer::{Generation, Tokenizer, TokenizerError, control::Segment};
 use blyan_primitives::{
-    block::{BlockKind, DType, Form, Layout, Quantisation},
+    block::{BlockKind, DType, Form, Layout, PayloadType, Quantisation},
     ids::ContentHash,
 };
 use blyan_tensorblock::{BlockBuilder, BlockError, UnwrittenBlock, VerifiedBlock};
@@ -46,6 +46,14 @@ pub enum ChatError {
         hash: ContentHash,
         /// What it is.
         found: BlockKind,
+    },
+    /// A tokenizer block whose bytes are not tensors.
+    #[error("block {hash} has a payload of type {found}, which is not read here; needed is {needed}", needed = PayloadType::TensorBlock)]
+    Payload {
+        /// The block.
+        hash: ContentHash,
+        /// What it has.
+        found: PayloadType,
     },
     /// The tokenizer block's template is not UTF-8.
     #[error("the chat template is not UTF-8")]
@@ -206,9 +214,14 @@ pub struct TextProcessor {
 impl TextProcessor {
     /// Reads a tokenizer block.
     pub fn from_block(block: &VerifiedBlock) -> Result<Self, ChatError> {
-        if block.header().kind != BlockKind::Tokenizer {
-            return Err(ChatError::Kind { hash: block.hash(), found: block.header().kind });
+        let (hash, header) = (block.hash(), block.header());
+        if header.kind != BlockKind::Tokenizer {
+            return Err(ChatError::Kind { hash, found: header.kind });
         }
+        if header.payload != PayloadType::TensorBlock {
+            return Err(ChatError::Payload { hash, found: header.payload });
+        }
+        block.check_padding()?;
         let json = block.tensor(TOKENIZER)?.u8()?;
         let template = match block.header().tensor(TEMPLATE) {
             Some(_) => Some(std::str::from_utf8(block.tensor(TEMPLATE)?.u8()?).map_err(|_| ChatError::TemplateUtf8)?),

@@ -32,9 +32,9 @@ pub enum CpuError {
     /// This machine lacks the instructions.
     #[error("this machine cannot execute the {0} code path; it can: {available}", available = Available)]
     Unsupported(CpuPath),
-    /// Subnormal numbers are flushed to zero: some code in this process changed the floating-point mode.
+    /// Some code changed the floating-point mode of a thread that computes.
     #[error(
-        "this process flushes subnormal numbers to zero or does not round to nearest; canonical execution is impossible"
+        "a thread flushes subnormal numbers to zero or does not round to nearest; canonical execution is impossible"
     )]
     FloatMode,
 }
@@ -174,10 +174,11 @@ pub(crate) struct Cpu {
 }
 
 impl Cpu {
-    /// Checks that this machine has the instructions of `path`, and that floats behave.
+    /// Checks that this machine has the instructions of `path`, and that floats behave on this thread.
     pub(crate) fn new(path: CpuPath) -> Result<Self, CpuError> {
         let kernels = path.kernels().ok_or(CpuError::Unsupported(path))?;
-        if floats_are_ieee() { Ok(Self { path, kernels }) } else { Err(CpuError::FloatMode) }
+        check_floats()?;
+        Ok(Self { path, kernels })
     }
 
     /// Which path this is.
@@ -243,16 +244,18 @@ impl fmt::Debug for Cpu {
     }
 }
 
-/// Whether this thread rounds to nearest, half to even, and honours subnormal numbers.
-fn floats_are_ieee() -> bool {
+/// Checks that this thread rounds to nearest, half to even, and honours subnormal numbers. The mode is each thread's own: it
+/// is inherited, and any library can change it.
+pub(super) fn check_floats() -> Result<(), CpuError> {
     let opaque = core::hint::black_box::<f32>;
     let half = opaque(f32::MIN_POSITIVE) * opaque(0.5);
     let (down, up) =
         (opaque(1.0) + opaque(f32::EPSILON / 2.0), opaque(1.0 + f32::EPSILON) + opaque(f32::EPSILON / 2.0));
-    half.to_bits() == 1 << 22
+    let ieee = half.to_bits() == 1 << 22
         && opaque(half) * opaque(2.0) == f32::MIN_POSITIVE
         && down == 1.0
-        && up == 1.0 + 2.0 * f32::EPSILON
+        && up == 1.0 + 2.0 * f32::EPSILON;
+    if ieee { Ok(()) } else { Err(CpuError::FloatMode) }
 }
 
 /// Defines `KERNELS` from a module's `tile`, and the portable kernels compiled for the module's instructions.

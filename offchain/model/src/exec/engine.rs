@@ -2,7 +2,7 @@
 
 use super::{
     KvCache,
-    cpu::{Cpu, CpuError, CpuPath},
+    cpu::{Cpu, CpuError, CpuPath, check_floats},
     forward::{Executor, Failure, LOGIT_ROWS, Run, Workspace},
     model::Model,
     pool::{Chunks, Pool},
@@ -12,7 +12,10 @@ use crate::{
     session::{PrefillProgress, Session},
 };
 use blyan_primitives::{ids::WeightsId, receipt::Sampling};
-use core::ops::{ControlFlow, Range};
+use core::{
+    ops::{ControlFlow, Range},
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+};
 use parking_lot::Mutex;
 use std::{io, sync::Arc};
 
@@ -59,6 +62,9 @@ pub enum EngineError {
 /// Why a request was refused, or a session cannot go on.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ExecError {
+    /// The calling thread computes in another floating-point mode than canonical execution.
+    #[error(transparent)]
+    Cpu(#[from] CpuError),
     /// There is nothing to answer.
     #[error("the prompt has no tokens")]
     EmptyPrompt,
@@ -151,7 +157,14 @@ impl Engine {
         }
         let path = config.cpu.map_or_else(CpuPath::from_env, Ok)?;
         let cpu = Cpu::new(path)?;
-        let pool = Pool::new(threads).map_err(EngineError::Spawn)?;
+        let mut pool = Pool::new(threads).map_err(EngineError::Spawn)?;
+        let unsound = AtomicBool::new(false);
+        pool.on_every_worker(&|| {
+            unsound.fetch_or(check_floats().is_err(), Relaxed);
+        });
+        if unsound.into_inner() {
+            return Err(CpuError::FloatMode.into());
+        }
         let work = Workspace::new(&model, config.pass_tokens, threads);
         Ok(Self { model, cpu, threads, state: Mutex::new(State { pool, work }) })
     }
@@ -281,6 +294,7 @@ impl Engine {
         logits_from: usize,
         visit: &mut Visit<'_>,
     ) -> Result<(), ExecError> {
+        check_floats()?;
         let mut start = positions.start;
         while start < positions.end {
             // One pass at a time, so that others get their turn.
@@ -319,6 +333,8 @@ impl Engine {
     }
 
     fn check_decodable(&self, session: &Session) -> Result<(), ExecError> {
+        // Of the thread that calls: it computes too, and need not be the one that made the engine.
+        check_floats()?;
         self.check_session(session)?;
         let progress = session.prefill_progress();
         if !progress.is_done() {

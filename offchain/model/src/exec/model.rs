@@ -2,7 +2,7 @@
 
 use crate::math;
 use blyan_primitives::{
-    block::{BlockKind, DType, Form, Layout},
+    block::{BlockKind, DType, Form, Layout, PayloadType},
     ids::{ContentHash, SpecId, WeightsId},
     spec::{Dimensions, ModelSpec, SpecError, weights_id},
 };
@@ -28,9 +28,6 @@ pub enum LoadError {
     /// The specification is unsound.
     #[error("the specification is unsound: {0}")]
     Spec(#[from] SpecError),
-    /// The rotary embedding would turn by more than one radian a position, which is outside canonical execution.
-    #[error("rope_theta is {0}, canonical execution needs at least 1")]
-    RopeTheta(f32),
     /// The spec names another block.
     #[error("the spec's {part} is block {expected}, given was {found}")]
     WrongBlock {
@@ -53,6 +50,14 @@ pub enum LoadError {
         /// Its form.
         found_form: Form,
     },
+    /// A block's bytes are not tensors to be mapped and computed on, whatever its header says of their shapes.
+    #[error("block {hash} has a payload of type {found}, which is not executed here; needed is {needed}", needed = PayloadType::TensorBlock)]
+    Payload {
+        /// The block.
+        hash: ContentHash,
+        /// What it has.
+        found: PayloadType,
+    },
     /// There is not one expert for each slot.
     #[error("the spec has {layers} layers of {experts} experts, given were {found:?} experts in each layer")]
     Slots {
@@ -63,7 +68,7 @@ pub enum LoadError {
         /// Experts given, layer by layer.
         found: Vec<usize>,
     },
-    /// A tensor is missing or of another type, layout or shape.
+    /// A tensor is missing or of another type, layout or shape, or a block has padding that is not zero.
     #[error(transparent)]
     Tensor(#[from] BlockError),
     /// A float of a tensor is infinite or not a number.
@@ -143,15 +148,12 @@ pub struct Model {
 }
 
 impl Model {
-    /// Checks the spec, that the blocks are those it names, and every tensor's type, layout, shape, and that its floats are
-    /// finite.
+    /// Checks the spec, that the blocks are those it names, that they hold tensors and zeros between them, and every tensor's
+    /// type, layout, shape, and that its floats are finite.
     pub fn load(blocks: ModelBlocks) -> Result<Self, LoadError> {
         let ModelBlocks { spec, trunk, router, experts } = blocks;
         spec.check()?;
         let d = spec.dimensions.clone();
-        if d.rope_theta.get() < 1.0 {
-            return Err(LoadError::RopeTheta(d.rope_theta.get()));
-        }
         for (part, block, expected) in
             [(BlockKind::Trunk, &trunk, spec.trunk), (BlockKind::Router, &router, spec.router)]
         {
@@ -321,11 +323,15 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(block: &'a VerifiedBlock, expected: BlockKind) -> Result<Self, LoadError> {
-        let header = block.header();
-        if header.kind == expected && header.form == Form::Serving {
-            return Ok(Self { block });
+        let (hash, header) = (block.hash(), block.header());
+        if header.kind != expected || header.form != Form::Serving {
+            return Err(LoadError::Kind { hash, expected, found: header.kind, found_form: header.form });
         }
-        Err(LoadError::Kind { hash: block.hash(), expected, found: header.kind, found_form: header.form })
+        if header.payload != PayloadType::TensorBlock {
+            return Err(LoadError::Payload { hash, found: header.payload });
+        }
+        block.check_padding()?;
+        Ok(Self { block })
     }
 
     fn floats(&self, name: &str, shape: &[u32]) -> Result<TensorSlice<f32>, LoadError> {

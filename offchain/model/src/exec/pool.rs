@@ -20,7 +20,7 @@ use parking_lot::{Condvar, Mutex};
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    sync::Arc,
+    sync::{Arc, Barrier},
     thread::JoinHandle,
 };
 
@@ -193,6 +193,16 @@ impl Pool {
             self.run_some(count, &|worker, chunk| job(worker, first + chunk));
             first += count;
         }
+    }
+
+    /// Calls `job` once on every worker's own thread.
+    pub(crate) fn on_every_worker(&mut self, job: &(dyn Fn() + Sync)) {
+        // Nobody can take a second chunk before everybody has taken one.
+        let all_here = Barrier::new(self.workers());
+        self.run(self.workers(), &|_, _| {
+            all_here.wait();
+            job();
+        });
     }
 
     fn run_some(&mut self, chunks: usize, job: &Job<'_>) {
@@ -511,6 +521,18 @@ mod tests {
             (0..2).for_each(|row| band.row(row).iter_mut().for_each(|x| *x += 1.0 + which as f32));
         });
         assert!(a.iter().all(|x| *x == 1.0) && b.iter().all(|x| *x == 2.0));
+    }
+
+    #[test]
+    fn a_job_can_be_run_on_every_thread() {
+        for threads in 1..=4 {
+            let mut pool = Pool::new(threads).unwrap();
+            for _ in 0..20 {
+                let seen = Mutex::new(std::collections::HashSet::new());
+                pool.on_every_worker(&|| assert!(seen.lock().insert(std::thread::current().id())));
+                assert_eq!(seen.lock().len(), threads);
+            }
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Each path's kernels against plain loops that follow [`crate::exec`] word by word.
 
 use super::{
-    cpu::{Cpu, CpuError, CpuPath, Panel},
+    cpu::{Cpu, CpuError, CpuPath, Panel, check_floats},
     kv::KvCache,
     pool::Pool,
     quant::{Activations, NotFinite},
@@ -285,4 +285,58 @@ fn paths_have_names() {
     assert_eq!(Cpu::new(CpuPath::Neon).unwrap_err(), CpuError::Unsupported(CpuPath::Neon));
     #[cfg(target_arch = "aarch64")]
     assert_eq!(Cpu::new(CpuPath::Avx2).unwrap_err(), CpuError::Unsupported(CpuPath::Avx2));
+}
+
+/// What `job` returns on a thread that flushes subnormal results to zero, as some libraries have it.
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code, reason = "changes the floating-point mode")]
+fn flushing<T: Send>(job: impl FnOnce() -> T + Send) -> T {
+    let set = |mode: u32| {
+        // SAFETY: loads a valid mode from a variable; the thread ends, or gets its mode back, before anything depends on it.
+        unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &mode, options(nostack, readonly)) }
+    };
+    const USUAL: u32 = 0x1f80;
+    const FLUSH_TO_ZERO: u32 = 1 << 15;
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            set(USUAL | FLUSH_TO_ZERO);
+            let result = job();
+            set(USUAL);
+            result
+        });
+        thread.join().unwrap()
+    })
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_thread_that_computes_in_another_mode_is_refused() {
+    use super::{Engine, EngineConfig, ExecError, Model, ModelBlocks};
+    use blyan_primitives::{ids::ContentHash, receipt::Sampling};
+    use std::collections::BTreeMap;
+
+    assert_eq!(flushing(|| Cpu::new(CpuPath::Scalar).unwrap_err()), CpuError::FloatMode);
+    // Threads inherit the mode of the one that starts them, and keep it when that one mends its ways.
+    let mut pool = flushing(|| Pool::new(3).unwrap());
+    let unsound = std::sync::atomic::AtomicUsize::new(0);
+    pool.on_every_worker(&|| {
+        unsound.fetch_add(usize::from(check_floats().is_err()), std::sync::atomic::Ordering::Relaxed);
+    });
+    assert_eq!(unsound.into_inner(), 2);
+
+    let tiny = crate::tiny::build(1).unwrap();
+    let spec = tiny.genesis.spec;
+    let blocks: BTreeMap<ContentHash, _> =
+        tiny.blocks.into_iter().map(|block| (block.hash(), block.into_block().unwrap())).collect();
+    let block = |hash: &ContentHash| blocks[hash].clone();
+    let experts = tiny.genesis.heads.iter().map(|layer| layer.iter().map(block).collect()).collect();
+    let (trunk, router) = (block(&spec.trunk), block(&spec.router));
+    let model = std::sync::Arc::new(Model::load(ModelBlocks { spec, trunk, router, experts }).unwrap());
+    let engine = Engine::new(model, EngineConfig { threads: 2, ..EngineConfig::default() }).unwrap();
+    let mut session = engine.session(&[1, 2], Sampling::GREEDY, 2).unwrap();
+    let refused = ExecError::Cpu(CpuError::FloatMode);
+    assert_eq!(flushing(|| engine.prefill(&mut session, 9).unwrap_err()), refused);
+    assert!(engine.prefill(&mut session, 9).unwrap().is_done());
+    assert_eq!(flushing(|| engine.decode(&mut [&mut session]).remove(0)), Err(refused));
+    assert!(engine.decode(&mut [&mut session]).remove(0).is_ok());
 }

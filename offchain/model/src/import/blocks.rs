@@ -8,7 +8,7 @@ use super::{
 };
 use crate::chat::TextProcessor;
 use blyan_primitives::{
-    block::{BlockKind, BlockRecord, DType, Form, Layout, Quantisation},
+    block::{BlockKind, BlockRecord, DType, Form, Layout, MAX_ONCHAIN_HEADER_LEN, Quantisation},
     genesis::GenesisModel,
     ids::ContentHash,
     spec::{Dimensions, ModelSpec},
@@ -197,8 +197,10 @@ impl Import<'_> {
 }
 
 fn record(block: &UnwrittenBlock<'_>, master: Option<ContentHash>) -> Result<BlockRecord, ImportError> {
-    // A header that was built is shorter than 2^20 bytes.
-    let header_len = block.header_bytes().len() as u32;
+    // The chain decodes headers itself, and takes shorter ones than files may have.
+    let (kind, bytes) = (block.header().kind, block.header_bytes().len());
+    let header_len = u32::try_from(bytes).ok().filter(|len| *len <= MAX_ONCHAIN_HEADER_LEN);
+    let header_len = header_len.ok_or(ImportError::HeaderTooLong { kind, bytes })?;
     BlockRecord::new(block.header(), header_len, master, None)
         .map_err(|error| ImportError::Block(BlockError::Unbuildable(error)))
 }
@@ -312,5 +314,29 @@ impl Expert {
         let master =
             Master { hash: master.hash(), record: record(&master, None)?, block: keep_master.then_some(master) };
         Ok(Self { master, serving })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A trunk with as many vectors as `count`.
+    fn trunk(count: usize) -> UnwrittenBlock<'static> {
+        let mut builder = BlockBuilder::new(BlockKind::Trunk, Form::Serving, Quantisation::PerChannel);
+        for i in 0..count {
+            builder.tensor(&format!("{i}.attn_norm"), DType::F32, Layout::RowMajor, &[1], vec![1f32]).unwrap();
+        }
+        builder.finish().unwrap()
+    }
+
+    #[test]
+    fn headers_that_the_chain_would_refuse_are_refused() {
+        assert_eq!(record(&trunk(1000), None).unwrap().tensors, 1000);
+        let error = record(&trunk(2000), None).unwrap_err();
+        assert!(
+            matches!(error, ImportError::HeaderTooLong { kind: BlockKind::Trunk, bytes } if bytes > 1 << 16),
+            "{error}"
+        );
     }
 }

@@ -103,6 +103,19 @@ impl<'a> Metadata<'a> {
         }
     }
 
+    /// Refuses a factor by which positions are divided. llama.cpp does so, linearly, also where no type is named.
+    fn check_rope_scaling(&self) -> Result<(), ImportError> {
+        if self.get::<&str>("rope.scaling.type")?.is_some() {
+            return Ok(());
+        }
+        for key in ["rope.scaling.factor", "rope.scale_linear"] {
+            if let Some(factor) = self.get::<f64>(key)?.filter(|factor| *factor != 0.0 && *factor != 1.0) {
+                return Err(ImportError::Unsupported { what: key, found: factor.to_string() });
+            }
+        }
+        Ok(())
+    }
+
     fn dimensions(&self, qk_norm: bool) -> Result<(Dimensions, bool), ImportError> {
         let hidden: u32 = self.require("embedding_length")?;
         let heads: u16 = self.require("attention.head_count")?;
@@ -111,6 +124,7 @@ impl<'a> Metadata<'a> {
         self.absent_or("attention.value_length", head_dim)?;
         self.absent_or("rope.dimension_count", head_dim)?;
         self.absent_or("rope.scaling.type", "none")?;
+        self.check_rope_scaling()?;
         self.absent_or("attention.sliding_window", 0u32)?;
         self.absent_or("expert_shared_count", 0u32)?;
         let experts: u16 = self.get("expert_count")?.unwrap_or(0);

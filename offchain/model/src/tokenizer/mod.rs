@@ -8,6 +8,7 @@ pub(crate) mod alphabet;
 pub(crate) mod control;
 mod gguf;
 pub(crate) mod json;
+mod reader;
 mod stream;
 
 pub(crate) use gguf::from_gguf;
@@ -15,6 +16,7 @@ pub use stream::TextStream;
 
 use crate::gguf::GgufError;
 use control::{ControlToken, ControlTokens};
+use reader::{Added, Decoder, TokenizerFile};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -77,6 +79,16 @@ pub enum TokenizerError {
         /// The other id.
         second: u32,
     },
+    /// Two texts have the same id: which of them it stands for would be chance.
+    #[error("token {id} is both '{first}' and '{second}'")]
+    DuplicateId {
+        /// The id.
+        id: u32,
+        /// One text.
+        first: String,
+        /// The other text.
+        second: String,
+    },
     /// A merge that is not two tokens, makes none, makes a control token, or is listed twice.
     #[error("merge {index}, '{merge}', is not a pair of tokens that makes another plain token")]
     Merge {
@@ -131,47 +143,6 @@ pub struct Generation {
     pub add_bos: bool,
 }
 
-/// What of a `tokenizer.json` has to be known beside what the `tokenizers` crate makes of it.
-#[derive(Deserialize)]
-struct Outline {
-    #[serde(default)]
-    added_tokens: Vec<AddedOutline>,
-    decoder: Option<DecoderOutline>,
-    model: ModelOutline,
-}
-
-#[derive(Deserialize)]
-struct AddedOutline {
-    id: u32,
-    content: String,
-    #[serde(default)]
-    single_word: bool,
-    #[serde(default)]
-    lstrip: bool,
-    #[serde(default)]
-    rstrip: bool,
-    #[serde(default)]
-    special: bool,
-}
-
-#[derive(Deserialize)]
-struct ModelOutline {
-    #[serde(rename = "type")]
-    ty: Option<String>,
-    dropout: Option<f32>,
-    unk_token: Option<String>,
-    continuing_subword_prefix: Option<String>,
-    end_of_word_suffix: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct DecoderOutline {
-    #[serde(rename = "type")]
-    ty: String,
-    #[serde(default)]
-    decoders: Vec<DecoderOutline>,
-}
-
 /// How a token's text becomes bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Decoding {
@@ -182,7 +153,7 @@ enum Decoding {
 }
 
 impl Decoding {
-    fn of(decoder: Option<&DecoderOutline>) -> Result<Self, TokenizerError> {
+    fn of(decoder: Option<&Decoder>) -> Result<Self, TokenizerError> {
         let unsupported = |found: &str| TokenizerError::Unsupported { what: "decoder", found: found.to_owned() };
         let decoder = decoder.ok_or_else(|| unsupported("none"))?;
         let parts: Vec<&str> = decoder.decoders.iter().map(|part| part.ty.as_str()).collect();
@@ -229,31 +200,26 @@ pub struct Tokenizer {
 impl Tokenizer {
     /// Reads a `tokenizer.json`.
     ///
-    /// Refuses what would make encoding random or ambiguous (dropout, added tokens that move), decoders other than those
-    /// of byte-level BPE and SentencePiece, and anything that the `tokenizers` crate refuses.
+    /// Refuses what would make encoding random or ambiguous (dropout, added tokens that move, tokens that share an id),
+    /// models other than byte-pair encoding, and normalisers, pre-tokenisers and decoders other than those of byte-level
+    /// BPE and SentencePiece.
     pub fn from_json(json: &[u8]) -> Result<Self, TokenizerError> {
         if json.len() > MAX_JSON {
             return Err(TokenizerError::JsonTooLarge { bytes: json.len() });
         }
-        let outline: Outline = serde_json::from_slice(json).map_err(TokenizerError::Json)?;
-        outline.model.check()?;
-        let decoding = Decoding::of(outline.decoder.as_ref())?;
-        let mut inner =
-            tokenizers::Tokenizer::from_bytes(json).map_err(|error| TokenizerError::Unusable(error.to_string()))?;
-        inner.with_padding(None);
-        inner.with_truncation(None).map_err(|error| TokenizerError::Unusable(error.to_string()))?;
+        let file = TokenizerFile::read(json)?;
+        let decoding = Decoding::of(file.decoder.as_ref())?;
+        let (added_tokens, unknown) = (file.added_tokens.clone(), file.model.unk_token.clone());
+        let mut inner = file.build()?;
         // Plain text: control tokens are characters like any others.
         inner.set_encode_special_tokens(true);
 
         let mut texts = BTreeSet::new();
         let (mut control, mut user_defined) = (Vec::new(), Vec::new());
-        for AddedOutline { id, content, single_word, lstrip, rstrip, special } in outline.added_tokens {
+        for Added { id, content, lstrip, rstrip, special, .. } in added_tokens {
             let found = inner.token_to_id(&content);
             if found != Some(id) || !texts.insert(content.clone()) {
                 return Err(TokenizerError::AddedTokenId { token: content, expected: id, found });
-            }
-            if single_word {
-                return Err(TokenizerError::Unsupported { what: "single-word added token", found: content });
             }
             if special {
                 control.push(ControlToken { content, id, lstrip, rstrip });
@@ -261,7 +227,7 @@ impl Tokenizer {
                 user_defined.push(content);
             }
         }
-        let unknown = outline.model.unk_token.and_then(|token| inner.token_to_id(&token));
+        let unknown = unknown.and_then(|token| inner.token_to_id(&token));
         let (bytes, ends) = token_bytes(&inner, decoding, &texts)?;
         Ok(Self { inner, decoding, control: ControlTokens::new(control), user_defined, unknown, bytes, ends })
     }
@@ -328,19 +294,6 @@ impl Tokenizer {
 
     fn strips_first_space(&self) -> bool {
         self.decoding == Decoding::SentencePiece
-    }
-}
-
-impl ModelOutline {
-    fn check(&self) -> Result<(), TokenizerError> {
-        let unsupported = |what, found: &str| Err(TokenizerError::Unsupported { what, found: found.to_owned() });
-        match (self.ty.as_deref(), &self.continuing_subword_prefix, &self.end_of_word_suffix, self.dropout) {
-            (Some(other), ..) if other != "BPE" => unsupported("tokenizer model", other),
-            (_, Some(prefix), ..) if !prefix.is_empty() => unsupported("continuing subword prefix", prefix),
-            (_, _, Some(suffix), _) if !suffix.is_empty() => unsupported("end-of-word suffix", suffix),
-            (.., Some(dropout)) if dropout != 0.0 => unsupported("dropout", &dropout.to_string()),
-            _ => Ok(()),
-        }
     }
 }
 

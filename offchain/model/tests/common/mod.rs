@@ -7,7 +7,7 @@ pub(crate) mod llama;
 
 use blyan_primitives::{ids::ContentHash, spec::Name};
 use blyan_tensorblock::{UnwrittenBlock, VerifiedBlock};
-use std::{collections::BTreeMap, env, path::PathBuf};
+use std::{collections::BTreeMap, env, fs, path::PathBuf};
 
 /// Blocks by hash.
 pub(crate) type Blocks = BTreeMap<ContentHash, VerifiedBlock>;
@@ -45,11 +45,37 @@ impl Numbers {
 /// The genesis model's file: where `scripts/setup` puts it.
 pub(crate) fn genesis_file() -> PathBuf {
     let given = env::var_os("BLYAN_GENESIS_MODEL").map(PathBuf::from);
-    let path = given.unwrap_or_else(|| {
-        let cache = env::var_os("BLYAN_CACHE").map(PathBuf::from);
-        let home = || PathBuf::from(env::var_os("HOME").unwrap_or_default()).join(".cache/blyan");
-        cache.unwrap_or_else(home).join("models/SmolLM2-135M-Instruct.Q4_1.gguf")
-    });
+    let path = given.unwrap_or_else(|| cache().join("models/SmolLM2-135M-Instruct.Q4_1.gguf"));
     assert!(path.is_file(), "the genesis model is not at {}: run scripts/setup", path.display());
     path
+}
+
+/// The first texts of a genre of the Brown corpus, at least `bytes` in all, without their tags. `scripts/test` puts the
+/// corpus where this looks.
+pub(crate) fn brown(genre: &str, bytes: usize) -> String {
+    let folder = env::var_os("BLYAN_BROWN").map_or_else(|| cache().join("brown"), PathBuf::from);
+    let mut text = String::new();
+    for number in 1.. {
+        let path = folder.join(format!("c{genre}{number:02}"));
+        let tagged = fs::read_to_string(&path).unwrap_or_else(|error| {
+            panic!("{}: {error}: scripts/test installs the Brown corpus", path.display());
+        });
+        for word in tagged.split_whitespace().filter_map(|token| token.rsplit_once('/')).map(|(word, _)| word) {
+            // Quotation marks are written as in TeX; punctuation is a token of its own.
+            let word = if matches!(word, "``" | "''") { "\"" } else { word };
+            if !text.is_empty() && !matches!(word, "." | "," | ";" | ":" | "?" | "!") {
+                text.push(' ');
+            }
+            text.push_str(word);
+        }
+        if text.len() >= bytes {
+            return text;
+        }
+    }
+    unreachable!("numbers do not end")
+}
+
+fn cache() -> PathBuf {
+    let home = || PathBuf::from(env::var_os("HOME").unwrap_or_default()).join(".cache/blyan");
+    env::var_os("BLYAN_CACHE").map_or_else(home, PathBuf::from)
 }

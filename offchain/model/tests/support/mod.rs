@@ -1,7 +1,10 @@
 //! Small models of any shape from a seed, in memory.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
-use blyan_model::exec::ModelBlocks;
+use blyan_model::{
+    exec::ModelBlocks,
+    tiny::{self, TinyModel},
+};
 use blyan_primitives::{
     block::{BlockKind, DType, Form, Layout, Quantisation},
     ids::ContentHash,
@@ -12,6 +15,7 @@ use blyan_tensorblock::{
     BlockBuilder, VerifiedBlock,
     quant::{pack_rows16k4, quantise_rows},
 };
+use std::collections::BTreeMap;
 
 /// A shape whose every dimension is awkward: no multiple of 16, 32 or 4 where it need not be one.
 pub(crate) fn awkward() -> Dimensions {
@@ -58,6 +62,20 @@ impl Random {
 
     pub(crate) fn tokens(&mut self, count: usize, vocab: u32) -> Vec<u32> {
         (0..count).map(|_| (self.next() % u64::from(vocab)) as u32).collect()
+    }
+}
+
+/// The tiny model that development chains start with.
+pub(crate) fn tiny_blocks() -> ModelBlocks {
+    let TinyModel { genesis, blocks } = tiny::build(tiny::GENESIS_SEED).unwrap();
+    let blocks: BTreeMap<ContentHash, VerifiedBlock> =
+        blocks.into_iter().map(|block| (block.hash(), block.into_block().unwrap())).collect();
+    let block = |hash: &ContentHash| blocks[hash].clone();
+    ModelBlocks {
+        trunk: block(&genesis.spec.trunk),
+        router: block(&genesis.spec.router),
+        experts: genesis.heads.iter().map(|layer| layer.iter().map(block).collect()).collect(),
+        spec: genesis.spec,
     }
 }
 

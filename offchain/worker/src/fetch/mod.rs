@@ -41,6 +41,17 @@ pub enum FetchError {
         /// What was wrong with the copy that was here.
         damaged: Option<Box<StoreError>>,
     },
+    /// All peers have sent wrong bytes lately, and are not asked for a while.
+    #[error(
+        "block {hash} is not here, and every peer has sent bytes that were not what they said; the first is asked again in \
+         {again_in:?}"
+    )]
+    AllBarred {
+        /// The block.
+        hash: ContentHash,
+        /// When the first of them is asked again.
+        again_in: Duration,
+    },
     /// Every peer failed.
     #[error("block {hash} could not be fetched from any peer; the last one failed: {last}")]
     Exhausted {
@@ -224,6 +235,9 @@ impl Fetcher {
                         last = Some(error);
                     },
                 }
+            }
+            if let (None, Some(again_in)) = (&last, self.peers.barred_for()) {
+                return Err(FetchError::AllBarred { hash, again_in });
             }
             // When all say that they do not have it, they will not have it in a second.
             if matches!(last, Some(PeerError::Absent | PeerError::Lied(_)) | None) && attempt > 0 {

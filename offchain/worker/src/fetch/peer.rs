@@ -88,6 +88,14 @@ impl Peers {
         self.rated.lock().is_empty()
     }
 
+    /// Until one may be asked again, where there are peers and all have lied lately.
+    pub fn barred_for(&self) -> Option<Duration> {
+        let rated = self.rated.lock();
+        let now = Instant::now();
+        // `None` sorts first: as soon as one is not barred, there is nothing to wait for.
+        rated.iter().map(|rated| rated.barred.filter(|until| *until >= now)).min()?.map(|until| until - now)
+    }
+
     /// The peers to ask, the quickest first; those that lied lately are left out.
     pub fn ranked(&self) -> Vec<Peer> {
         let rated = self.rated.lock();
@@ -204,9 +212,21 @@ mod tests {
         let lie = TileError::Length { root: TileRoot([0; 32]), tile: 0, expected: 1, found: 2 };
         assert!(peers.time(&b, async { Err::<(), _>(PeerError::Lied(lie)) }).await.is_err());
         assert_eq!(urls(&peers), ["http://c", "http://a"]);
+        assert_eq!(peers.barred_for(), None, "others can be asked");
         for _ in 0..20 {
             peers.time(&a, async { Ok(()) }).await.unwrap();
         }
         assert_eq!(urls(&peers), ["http://a", "http://c"]);
+    }
+
+    #[tokio::test]
+    async fn when_all_have_lied_it_is_known_for_how_long() {
+        assert_eq!(Peers::new(&[]).unwrap().barred_for(), None);
+        let peers = Peers::new(&["http://a".into()]).unwrap();
+        let [a] = <[Peer; 1]>::try_from(peers.ranked()).unwrap();
+        let lie = TileError::Length { root: TileRoot([0; 32]), tile: 0, expected: 1, found: 2 };
+        assert!(peers.time(&a, async { Err::<(), _>(PeerError::Lied(lie)) }).await.is_err());
+        assert!(peers.ranked().is_empty());
+        assert!(peers.barred_for().is_some_and(|left| left > BARRED / 2 && left <= BARRED));
     }
 }

@@ -48,6 +48,13 @@ pub(super) async fn text(State(app): State<Arc<App>>, headers: HeaderMap, body: 
 
 async fn answer(app: Arc<App>, kind: Kind, headers: HeaderMap, body: Body) -> Result<Response, ApiError> {
     let arrived = Instant::now();
+    if !app.settings.gateway {
+        return Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            "not_a_gateway",
+            "This worker does not have the role of a gateway: ask another one for answers.",
+        ));
+    }
     check_ready(&app)?;
     let body = read_body(&app, &headers, body).await?;
     let request = Request::parse(kind, &body, app.settings.max_tokens)?;

@@ -85,12 +85,21 @@ async fn find(app: &Arc<App>, hash: &str) -> Result<VerifiedBlock, ApiError> {
     match found {
         Ok(block) => Ok(block),
         Err(error) if error.needs_fetch() => {
-            if !matches!(error, StoreError::NotFound { .. }) {
-                tracing::error!(%error, "a block cannot be served");
+            if let StoreError::Corrupt { .. } = error {
+                tracing::error!(%error, "a block is damaged and is refused");
+                heal(app, hash);
             }
             Err(ApiError::not_found("block_not_found", format!("Block {hash} is not in this store.")))
         },
         Err(error) => Err(ApiError::internal(error)),
+    }
+}
+
+/// Has a block healed that has just been moved into quarantine: nobody else will find it damaged again.
+fn heal(app: &App, hash: ContentHash) {
+    let Some(damaged) = app.damaged.get() else { return };
+    if let Err(error) = damaged.try_send(hash) {
+        tracing::error!(%hash, %error, "a damaged block is not healed before the next start");
     }
 }
 

@@ -1,7 +1,11 @@
 //! What the worker tells about itself, its model, its receipts and its channels.
 
 use super::{ApiError, App};
-use crate::{health::State as Condition, receipts::bundle::Bundle, served::Served};
+use crate::{
+    health::State as Condition,
+    receipts::{bundle::Bundle, journal::JournalError},
+    served::Served,
+};
 use axum::{
     Json,
     extract::{Path, State},
@@ -51,9 +55,13 @@ pub(super) async fn receipt(State(app): State<Arc<App>>, Path(id): Path<String>)
         .parse()
         .map_err(|error| ApiError::parameter("invalid_value", "id", format!("This is no receipt id: {error}.")))?;
     let journal = app.chain()?.journal.clone();
-    let found = tokio::task::spawn_blocking(move || journal.get(id)).await.map_err(ApiError::internal)?;
-    match found.map_err(ApiError::internal)? {
-        Some((stored, standing)) => Ok(Json(Bundle::new(stored, &standing))),
+    let found = tokio::task::spawn_blocking(move || {
+        let Some((stored, standing)) = journal.get(id)? else { return Ok(None) };
+        let named = journal.named_at(stored.signed.receipt.weights)?;
+        Ok::<_, JournalError>(Some(Bundle::new(stored, &standing, named)))
+    });
+    match found.await.map_err(ApiError::internal)?.map_err(ApiError::internal)? {
+        Some(bundle) => Ok(Json(bundle)),
         None => Err(ApiError::not_found("receipt_not_found", "This worker has no such receipt.")),
     }
 }
@@ -81,7 +89,7 @@ pub(super) async fn health(State(app): State<Arc<App>>) -> Response {
     let ready = app.health.is_ready();
     let served = app.current.get();
     let chain = app.chain.get();
-    let sight = chain.map(|chain| (chain.sight)());
+    let sight = chain.map(|chain| (chain.sight)()).unwrap_or_default();
     let counts = match chain.map(|chain| chain.journal.clone()) {
         Some(journal) => tokio::task::spawn_blocking(move || journal.counts()).await.ok().and_then(Result::ok),
         None => None,
@@ -97,8 +105,9 @@ pub(super) async fn health(State(app): State<Arc<App>>) -> Response {
         "worker_key": format!("0x{}", hex::encode(app.key)),
         "genesis": chain.map(|chain| format!("0x{}", hex::encode(chain.genesis))),
         "chain": {
-            "connected": sight.is_some_and(|sight| sight.connected),
-            "finalized": sight.map(|sight| sight.finalized),
+            "connected": sight.connected,
+            "finalized": sight.finalized,
+            "refused": sight.refused,
         },
         "model": served.as_ref().map(|served| json!({
             "name": served.spec.name.as_str(),
@@ -125,6 +134,9 @@ pub(super) async fn live(State(app): State<Arc<App>>) -> Response {
 
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
     app.metrics.ready.set(i64::from(app.health.is_ready()));
+    if let Some(number) = app.chain.get().and_then(|chain| (chain.sight)().finalized) {
+        app.metrics.finalized_height.set(i64::from(number));
+    }
     if let Some(served) = app.current.get() {
         app.metrics.queue.set(served.engine.waiting() as i64);
     }

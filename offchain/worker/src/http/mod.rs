@@ -28,14 +28,16 @@ use axum::{
     routing::{get, post},
 };
 use blyan_chain::AccountId;
+use blyan_primitives::ids::ContentHash;
 use blyan_store::Store;
+use serde::Serialize;
 use std::{
     num::NonZeroU32,
     sync::{Arc, OnceLock},
     time::Duration,
 };
-use tokio::sync::Semaphore;
-use tower_http::cors::{Any, CorsLayer};
+use tokio::sync::{Semaphore, mpsc};
+use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 
 /// What of the configuration the API needs.
 #[derive(Clone, Debug)]
@@ -52,6 +54,8 @@ pub struct Settings {
     pub api_keys: Vec<String>,
     /// Requests a minute that one address may make.
     pub rate_limit: Option<NonZeroU32>,
+    /// Whether requests for answers are taken: the role of a gateway.
+    pub gateway: bool,
 }
 
 /// What is there once the chain has been reached.
@@ -69,12 +73,23 @@ pub struct ChainSide {
 }
 
 /// How the node does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sight {
     /// Whether it answers.
     pub connected: bool,
     /// The last finalized block that was seen.
-    pub finalized: u32,
+    pub finalized: Option<u32>,
+    /// What it does not take, and why.
+    pub refused: Vec<Refused>,
+}
+
+/// A transaction that the node does not take for now. It is sent again until it does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    /// What it is for, such as `anchor/7/0x…`.
+    pub submission: String,
+    /// What the node says against it.
+    pub reason: String,
 }
 
 /// Everything that requests share.
@@ -95,6 +110,8 @@ pub struct App {
     pub current: Current,
     /// The chain, once it has been reached.
     pub chain: OnceLock<ChainSide>,
+    /// Where blocks are named that turned out to be damaged, once there is somebody to heal them.
+    pub damaged: OnceLock<mpsc::Sender<ContentHash>>,
     uploads: Arc<Semaphore>,
     gate: gate::Gate,
 }
@@ -110,6 +127,7 @@ impl App {
             store,
             current: Current::default(),
             chain: OnceLock::new(),
+            damaged: OnceLock::new(),
             uploads: Arc::new(Semaphore::new(settings.max_uploads)),
             gate: gate::Gate::new(&settings.api_keys, settings.rate_limit),
             settings,
@@ -142,7 +160,8 @@ pub fn router(app: Arc<App>) -> Router {
     let cors = CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::HEAD, Method::POST])
-        .allow_headers(Any)
+        // Not `*`, which does not cover `Authorization`.
+        .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(expose)
         .max_age(Duration::from_secs(3600));
     Router::new()

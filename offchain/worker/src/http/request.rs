@@ -4,6 +4,7 @@ use super::{
     error::ApiError,
     params::{Params, invalid_value, unsupported},
 };
+use crate::stop::MAX_STOP;
 use blyan_model::chat::{Message, Role};
 use blyan_primitives::{receipt::Sampling, spec::F32Bits};
 use serde_json::Value;
@@ -12,8 +13,6 @@ use serde_json::Value;
 const MAX_MESSAGES: usize = 4096;
 /// Most stop sequences, as OpenAI has it.
 const MAX_STOPS: usize = 4;
-/// Longest stop sequence, in bytes.
-const MAX_STOP: usize = 256;
 /// Seeds drawn here stay whole in JavaScript's numbers.
 const SEED_BITS: u32 = 53;
 

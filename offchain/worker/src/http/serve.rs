@@ -18,7 +18,7 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Pause after the system refused to accept, as when it is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// Time for open connections to end once the server stops.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Answers connections with `router` until `stop` is cancelled, then lets running requests end for a few seconds.
 pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {

@@ -11,6 +11,8 @@ use tokio_util::sync::CancellationToken;
 const MIN_BACKOFF: Duration = Duration::from_secs(1);
 /// Longest wait between two attempts.
 const MAX_BACKOFF: Duration = Duration::from_secs(60);
+/// How often the chain is asked whether it still has the anchors that it had, while nothing else is to be done.
+const CHECK_EVERY: Duration = Duration::from_secs(60);
 /// Receipts forgotten at once, so that a prune is a short transaction.
 const PRUNE_LIMIT: usize = 1024;
 
@@ -34,6 +36,9 @@ pub trait AnchorSink: Send + Sync {
     /// This worker's anchor number `sequence`, if there is one.
     fn anchored(&self, sequence: u64) -> impl Future<Output = Result<Option<Anchored>, Self::Error>> + Send;
 
+    /// Whether the block at `place`, which was finalized once, still is; `None` while the finalized head is not that far.
+    fn holds(&self, place: Place) -> impl Future<Output = Result<Option<bool>, Self::Error>> + Send;
+
     /// Submits `batch` and waits until it is finalized. Submitting the same batch again is harmless.
     fn submit(&self, batch: &Batch) -> impl Future<Output = Result<Place, Self::Error>> + Send;
 }
@@ -47,10 +52,10 @@ pub enum AnchorError<E: std::error::Error + 'static> {
     /// The chain failed.
     #[error("the chain did not take the receipts: {0}")]
     Chain(#[source] E),
-    /// The finalized chain expects an earlier sequence than the open batch has.
+    /// The finalized chain expects an earlier sequence than the worker has come to.
     #[error("batch {ours} waits: the finalized chain is only at sequence {chain}")]
     ChainBehind {
-        /// Sequence of the open batch.
+        /// Sequence of the open batch, or of the next one.
         ours: u64,
         /// What the chain expects.
         chain: u64,
@@ -68,8 +73,21 @@ pub enum Step {
     Anchored(u64),
     /// A batch turned out to be anchored already, by a process that was killed before it wrote so.
     Found(u64),
+    /// A batch was opened again: the chain lost the block with its anchor, or an earlier batch had to come first.
+    Reopened(u64),
     /// A batch was released: its sequence number belongs to another one, or its anchor is pruned.
     Released(u64),
+}
+
+/// Why a step is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    /// Receipts are to be anchored.
+    Receipts,
+    /// It is time to look whether the chain still has what it had.
+    Check,
+    /// Nothing is left, and the worker stops.
+    Never,
 }
 
 /// When to anchor.
@@ -111,17 +129,17 @@ impl<S: AnchorSink> Anchorer<S> {
 
     /// Takes one step from whatever state the journal and the finalized chain are in.
     pub async fn step(&self) -> Result<Step, AnchorError<S::Error>> {
-        let Some(batch) = blocking(&self.journal, Journal::open_batch).await? else {
-            if blocking(&self.journal, Journal::counts).await?.pending == 0 {
-                return Ok(Step::Idle);
+        let open = blocking(&self.journal, Journal::open_batch).await?;
+        // In this order: an anchor that is finalized between the two questions is found, not taken for pruned.
+        let chain = self.sink.next_sequence().await.map_err(AnchorError::Chain)?;
+        let Some(batch) = open else {
+            if let Some(former) = blocking(&self.journal, move |journal| journal.batch(chain)).await? {
+                return self.reopen(former, chain).await;
             }
-            let sequence = self.sink.next_sequence().await.map_err(AnchorError::Chain)?;
-            let frozen = blocking(&self.journal, move |journal| journal.freeze(sequence)).await?;
+            let frozen = blocking(&self.journal, move |journal| journal.freeze(chain)).await?;
             return Ok(frozen.map_or(Step::Idle, |batch| Step::Frozen(batch.sequence)));
         };
         let sequence = batch.sequence;
-        // In this order: an anchor that is finalized between the two questions is found, not taken for pruned.
-        let chain = self.sink.next_sequence().await.map_err(AnchorError::Chain)?;
         match self.sink.anchored(sequence).await.map_err(AnchorError::Chain)? {
             Some(found) if found.root == batch.root => {
                 blocking(&self.journal, move |journal| journal.settle(sequence, found.place)).await?;
@@ -139,44 +157,81 @@ impl<S: AnchorSink> Anchorer<S> {
             None => {},
         }
         if chain < sequence {
-            return Err(AnchorError::ChainBehind { ours: sequence, chain });
+            return match blocking(&self.journal, move |journal| journal.batch(chain)).await? {
+                Some(former) => self.reopen(former, sequence).await,
+                None => Err(AnchorError::ChainBehind { ours: sequence, chain }),
+            };
         }
         let place = self.sink.submit(&batch).await.map_err(AnchorError::Chain)?;
         blocking(&self.journal, move |journal| journal.settle(sequence, place)).await?;
         Ok(Step::Anchored(sequence))
     }
 
+    /// Opens `former`, which the chain expects and which was anchored once, or frozen behind one that was lost. `ours` is where
+    /// the worker had got to.
+    ///
+    /// A node that is only behind, as after a restart, will show the anchor yet: nothing is done until its finalized chain
+    /// has another block in the anchor's place.
+    async fn reopen(&self, former: Batch, ours: u64) -> Result<Step, AnchorError<S::Error>> {
+        let sequence = former.sequence;
+        if let Some(place) = former.place
+            && self.sink.holds(place).await.map_err(AnchorError::Chain)? != Some(false)
+        {
+            return Err(AnchorError::ChainBehind { ours: ours.max(sequence.saturating_add(1)), chain: sequence });
+        }
+        blocking(&self.journal, move |journal| journal.reopen(sequence)).await?;
+        Ok(Step::Reopened(sequence))
+    }
+
     /// Anchors until `drain` is cancelled, then what is left, and returns. `appended` is notified of every new receipt.
     pub async fn run(self, appended: Arc<Notify>, drain: CancellationToken) {
         let mut backoff = MIN_BACKOFF;
-        // What an earlier process left waiting has waited long enough.
+        // What an earlier process left waiting has waited long enough; what it had anchored may be lost.
         let mut due = Some(Instant::now());
+        let mut check = Instant::now();
         loop {
-            if !self.wait_until_due(&appended, &drain, &mut due).await {
+            let reason = self.wait_until_due(&appended, &drain, &mut due, check).await;
+            if reason == Due::Never {
                 return;
             }
             match self.step().await {
                 Ok(step) => {
                     backoff = MIN_BACKOFF;
                     self.report(&step);
+                    // After a batch the next one may have been lost with it, or wait behind it.
+                    check = if step == Step::Idle { Instant::now() + CHECK_EVERY } else { Instant::now() };
                     if let Step::Anchored(_) | Step::Found(_) = step {
                         self.prune().await;
                     }
+                },
+                Err(error) if reason == Due::Check => {
+                    tracing::debug!(%error, "the chain cannot be asked whether it still has the anchors");
+                    check = Instant::now() + CHECK_EVERY;
                 },
                 Err(error) => {
                     let wait = crate::retry::jittered(backoff);
                     tracing::warn!(%error, retry_in = ?wait, "receipts are not anchored yet");
                     self.metrics.anchor_failures.inc();
-                    tokio::time::sleep(wait).await;
                     backoff = (backoff * 2).min(MAX_BACKOFF);
+                    tokio::select! {
+                        () = tokio::time::sleep(wait) => {},
+                        // A worker that stops has little time left: it tries again at once.
+                        () = drain.cancelled(), if !drain.is_cancelled() => backoff = MIN_BACKOFF,
+                    }
                 },
             }
             self.count().await;
         }
     }
 
-    /// Waits until a step is due; `false` when nothing is left and the worker stops.
-    async fn wait_until_due(&self, appended: &Notify, drain: &CancellationToken, due: &mut Option<Instant>) -> bool {
+    /// Waits until a step is due: for what waits, or at `check`.
+    async fn wait_until_due(
+        &self,
+        appended: &Notify,
+        drain: &CancellationToken,
+        due: &mut Option<Instant>,
+        check: Instant,
+    ) -> Due {
         loop {
             let notified = appended.notified();
             let counts = match blocking(&self.journal, Journal::counts).await {
@@ -184,22 +239,24 @@ impl<S: AnchorSink> Anchorer<S> {
                 Err(error) => {
                     tracing::error!(%error, "cannot read the receipt journal");
                     tokio::select! {
-                        () = drain.cancelled() => return false,
+                        () = drain.cancelled() => return Due::Never,
                         () = tokio::time::sleep(MAX_BACKOFF) => continue,
                     }
                 },
             };
             if counts.open > 0 {
-                return true;
+                return Due::Receipts;
             }
             if counts.pending == 0 {
                 *due = None;
+                // What was lost of a stopping worker's anchors, the next start finds.
                 if drain.is_cancelled() {
-                    return false;
+                    return Due::Never;
                 }
                 tokio::select! {
                     () = notified => {},
                     () = drain.cancelled() => {},
+                    () = tokio::time::sleep_until(check) => return Due::Check,
                 }
                 continue;
             }
@@ -209,7 +266,7 @@ impl<S: AnchorSink> Anchorer<S> {
                 || deadline <= Instant::now()
             {
                 *due = None;
-                return true;
+                return Due::Receipts;
             }
             tokio::select! {
                 () = notified => {},
@@ -225,6 +282,12 @@ impl<S: AnchorSink> Anchorer<S> {
             Step::Frozen(sequence) => tracing::debug!(sequence, "a batch of receipts is frozen"),
             Step::Anchored(sequence) => tracing::info!(sequence, "receipts are anchored and finalized"),
             Step::Found(sequence) => tracing::info!(sequence, "receipts were anchored before the last restart"),
+            Step::Reopened(sequence) => {
+                tracing::warn!(
+                    sequence,
+                    "the chain has lost the block with this anchor; its receipts are anchored again"
+                );
+            },
             Step::Released(sequence) => tracing::warn!(
                 sequence,
                 "the chain does not hold this batch under its sequence: is the same key used by another worker?"
@@ -264,10 +327,27 @@ mod tests {
 
     #[derive(Default)]
     struct State {
-        /// Included and finalized: sequence → (root, receipts).
-        anchors: BTreeMap<u64, (BatchRoot, Vec<ReceiptId>)>,
+        /// Included and finalized, by sequence.
+        anchors: BTreeMap<u64, Included>,
+        /// Names of the finalized blocks; none is ever used again.
+        blocks: Vec<u64>,
+        named: u64,
         /// In the pool.
         pool: Vec<Batch>,
+    }
+
+    struct Included {
+        root: BatchRoot,
+        receipts: Vec<ReceiptId>,
+        block: usize,
+    }
+
+    impl State {
+        fn place(&self, block: usize) -> Place {
+            let mut block_hash = [0; 32];
+            block_hash[..8].copy_from_slice(&self.blocks[block].to_le_bytes());
+            Place { block_number: block as u32, block_hash }
+        }
     }
 
     /// Where the process dies.
@@ -289,14 +369,31 @@ mod tests {
     }
 
     impl Chain {
+        /// Finalizes one more block, with what fits from the pool.
         fn include(&self) {
             let mut state = self.state.lock();
+            state.named += 1;
+            let (name, block) = (state.named, state.blocks.len());
+            state.blocks.push(name);
             for batch in std::mem::take(&mut state.pool) {
                 let next = state.anchors.len() as u64;
                 if batch.sequence == next {
-                    state.anchors.insert(next, (batch.root, batch.receipts));
+                    state.anchors.insert(next, Included { root: batch.root, receipts: batch.receipts, block });
                 }
             }
+        }
+
+        /// The only node is killed before its disk has the last `count` blocks.
+        fn lose(&self, count: usize) {
+            let mut state = self.state.lock();
+            let kept = state.blocks.len().saturating_sub(count);
+            state.blocks.truncate(kept);
+            state.anchors.retain(|_, anchor| anchor.block < kept);
+            state.pool.clear();
+        }
+
+        fn receipts(&self) -> Vec<ReceiptId> {
+            self.state.lock().anchors.values().flat_map(|anchor| anchor.receipts.clone()).collect()
         }
     }
 
@@ -308,8 +405,14 @@ mod tests {
         }
 
         async fn anchored(&self, sequence: u64) -> Result<Option<Anchored>, Killed> {
-            let place = Place { block_number: 1, block_hash: [1; 32] };
-            Ok(self.chain.state.lock().anchors.get(&sequence).map(|(root, _)| Anchored { root: *root, place }))
+            let state = self.chain.state.lock();
+            let found = state.anchors.get(&sequence);
+            Ok(found.map(|anchor| Anchored { root: anchor.root, place: state.place(anchor.block) }))
+        }
+
+        async fn holds(&self, place: Place) -> Result<Option<bool>, Killed> {
+            let (state, number) = (self.chain.state.lock(), place.block_number as usize);
+            Ok((number < state.blocks.len()).then(|| state.place(number) == place))
         }
 
         async fn submit(&self, batch: &Batch) -> Result<Place, Killed> {
@@ -324,7 +427,7 @@ mod tests {
             if self.crash == Crash::Included {
                 return Err(Killed);
             }
-            Ok(Place { block_number: 1, block_hash: [1; 32] })
+            self.anchored(batch.sequence).await?.map(|anchored| anchored.place).ok_or(Killed)
         }
     }
 
@@ -348,6 +451,7 @@ mod tests {
         Append(usize),
         Step(Crash),
         Include,
+        Lose(usize),
         Restart,
     }
 
@@ -358,6 +462,7 @@ mod tests {
             (1usize..4).prop_map(Action::Append),
             crash.prop_map(Action::Step),
             Just(Action::Include),
+            (1usize..4).prop_map(Action::Lose),
             Just(Action::Restart),
         ]
     }
@@ -365,7 +470,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(48))]
         #[test]
-        fn every_receipt_is_anchored_exactly_once_wherever_the_worker_is_killed(
+        fn every_receipt_is_anchored_exactly_once_wherever_the_worker_or_the_node_is_killed(
             actions in proptest::collection::vec(action(), 1..30),
         ) {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -377,6 +482,7 @@ mod tests {
                 match action {
                     Action::Append(count) => all.extend(append(&journal, count)),
                     Action::Include => chain.include(),
+                    Action::Lose(count) => chain.lose(count),
                     Action::Restart => {
                         drop(journal);
                         journal = self::journal(folder.path());
@@ -390,10 +496,18 @@ mod tests {
                     },
                 }
             }
-            while runtime.block_on(anchorer(&journal, &chain, Crash::Never).step()).unwrap() != Step::Idle {}
-            let anchored: Vec<_> =
-                chain.state.lock().anchors.values().flat_map(|(_, ids)| ids.clone()).collect();
-            prop_assert_eq!(anchored, all);
+            let mut steps = 0;
+            loop {
+                match runtime.block_on(anchorer(&journal, &chain, Crash::Never).step()) {
+                    Ok(Step::Idle) => break,
+                    Ok(_) => {},
+                    // The chain has to get to where it was before what it lost can be known as lost.
+                    Err(_) => chain.include(),
+                }
+                steps += 1;
+                prop_assert!(steps < 1000, "it never ends");
+            }
+            prop_assert_eq!(chain.receipts(), all);
         }
     }
 
@@ -404,11 +518,41 @@ mod tests {
         let ids = append(&journal, 2);
         let anchorer = anchorer(&journal, &chain, Crash::Never);
         assert_eq!(anchorer.step().await.unwrap(), Step::Frozen(0));
-        chain.state.lock().anchors.insert(0, (BatchRoot([9; 32]), vec![]));
+        let stranger = Batch { sequence: 0, root: BatchRoot([9; 32]), receipts: vec![], tokens: 0, place: None };
+        chain.state.lock().pool.push(stranger);
+        chain.include();
         assert_eq!(anchorer.step().await.unwrap(), Step::Released(0));
         assert_eq!(anchorer.step().await.unwrap(), Step::Frozen(1));
         assert_eq!(anchorer.step().await.unwrap(), Step::Anchored(1));
-        assert_eq!(chain.state.lock().anchors[&1].1, ids);
+        assert_eq!(chain.receipts(), ids);
+    }
+
+    #[tokio::test]
+    async fn anchors_that_the_chain_lost_are_made_again_under_their_sequences() {
+        let folder = tempfile::tempdir().unwrap();
+        let (chain, journal) = (Chain::default(), journal(folder.path()));
+        let anchorer = anchorer(&journal, &chain, Crash::Never);
+        let mut ids = Vec::new();
+        for sequence in 0..2 {
+            ids.extend(append(&journal, 2));
+            assert_eq!(anchorer.step().await.unwrap(), Step::Frozen(sequence));
+            assert_eq!(anchorer.step().await.unwrap(), Step::Anchored(sequence));
+        }
+        ids.extend(append(&journal, 1));
+        assert_eq!(anchorer.step().await.unwrap(), Step::Frozen(2));
+        chain.lose(2);
+        // The node may only be behind.
+        let behind = anchorer.step().await.unwrap_err();
+        assert!(matches!(behind, AnchorError::ChainBehind { ours: 2, chain: 0 }), "{behind}");
+        chain.include();
+        assert_eq!(anchorer.step().await.unwrap(), Step::Reopened(0));
+        assert_eq!(anchorer.step().await.unwrap(), Step::Anchored(0));
+        for sequence in [1, 2] {
+            assert_eq!(anchorer.step().await.unwrap(), Step::Reopened(sequence));
+            assert_eq!(anchorer.step().await.unwrap(), Step::Anchored(sequence));
+        }
+        assert_eq!(anchorer.step().await.unwrap(), Step::Idle);
+        assert_eq!(chain.receipts(), ids);
     }
 
     #[tokio::test]
@@ -439,6 +583,6 @@ mod tests {
         append(&journal, 1);
         drain.cancel();
         task.await.unwrap();
-        assert_eq!(chain.state.lock().anchors.values().map(|(_, ids)| ids.len()).sum::<usize>(), 3);
+        assert_eq!(chain.receipts().len(), 3);
     }
 }

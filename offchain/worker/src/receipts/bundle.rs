@@ -1,6 +1,6 @@
 //! What `GET /v1/receipts/{id}` answers with: everything needed to check an answer.
 
-use super::journal::{Standing, StoredReceipt};
+use super::journal::{Place, Standing, StoredReceipt};
 use blyan_chain::AccountId;
 use blyan_primitives::{
     ids::{BatchRoot, Commitment, ReceiptId, SpecId, WeightsId},
@@ -30,6 +30,10 @@ pub struct Bundle {
     pub finish_reason: String,
     /// The text that was sent.
     pub text: String,
+    /// The last finalized block at which the worker saw the chain name the receipt's weights. A hint where to look, not a
+    /// part of the receipt: whoever checks asks the chain.
+    #[serde(default)]
+    pub weights_at: Option<Finalized>,
     /// How far it is on its way to the chain.
     pub status: Status,
     /// Where it is on chain, once that is finalized.
@@ -79,6 +83,15 @@ pub enum Status {
     Finalized,
 }
 
+/// A finalized block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finalized {
+    /// Its number.
+    pub block_number: u32,
+    /// Its hash.
+    pub block_hash: String,
+}
+
 /// A receipt's place on chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Anchor {
@@ -109,8 +122,8 @@ fn hexed(bytes: impl AsRef<[u8]>) -> String {
 }
 
 impl Bundle {
-    /// The bundle of a receipt from the journal.
-    pub fn new(stored: StoredReceipt, standing: &Standing) -> Self {
+    /// The bundle of a receipt from the journal, whose weights were named at `weights_at`.
+    pub fn new(stored: StoredReceipt, standing: &Standing, weights_at: Option<Place>) -> Self {
         let receipt = &stored.signed.receipt;
         Self {
             id: receipt.id(),
@@ -138,6 +151,8 @@ impl Bundle {
             commitments: stored.commitments,
             finish_reason: stored.finish.as_str().into(),
             text: stored.text,
+            weights_at: weights_at
+                .map(|place| Finalized { block_number: place.block_number, block_hash: hexed(place.block_hash) }),
         }
     }
 }
@@ -190,12 +205,17 @@ mod tests {
         let id = stored[8].signed.receipt.id();
         let bundle = || {
             let (stored, standing) = journal.get(id).unwrap().unwrap();
-            let json = serde_json::to_string(&Bundle::new(stored, &standing)).unwrap();
+            let named = journal.named_at(stored.signed.receipt.weights).unwrap();
+            let json = serde_json::to_string(&Bundle::new(stored, &standing, named)).unwrap();
             serde_json::from_str::<Bundle>(&json).unwrap()
         };
         assert_eq!((bundle().status, bundle().anchor), (Status::Pending, None));
         journal.freeze(0).unwrap();
         assert_eq!((bundle().status, bundle().anchor), (Status::Submitted, None));
+        assert_eq!(bundle().weights_at, None);
+        journal.note_weights(answer(1).weights, Place { block_number: 5, block_hash: [5; 32] }).unwrap();
+        let named = Finalized { block_number: 5, block_hash: hexed([5; 32]) };
+        assert_eq!(bundle().weights_at, Some(named));
         journal.settle(0, Place { block_number: 7, block_hash: [7; 32] }).unwrap();
         let bundle = bundle();
         assert_eq!(bundle.status, Status::Finalized);

@@ -7,6 +7,9 @@
 //!               └─────────────────────────┘ the chain has another batch under that sequence
 //! ```
 //!
+//! A chain can lose blocks that it had finalized: a lone validator that is killed before its disk has them. Then `reopen`
+//! goes back to an earlier batch, with the same content under the same sequence; what was open meanwhile waits, frozen.
+//!
 //! Each arrow is one transaction with one flush. At most one batch is open. Its content is fixed before it is submitted for
 //! the first time, and the chain accepts a sequence number once: however often a crash makes the worker submit it again, it
 //! counts once, and whether it already did can be read from the chain.
@@ -33,10 +36,14 @@ const BATCHES: TableDefinition<u64, &[u8]> = TableDefinition::new("batches");
 const OPEN: TableDefinition<(), u64> = TableDefinition::new("open");
 const PLACES: TableDefinition<[u8; 32], (u64, u32)> = TableDefinition::new("places");
 const CHANNELS: TableDefinition<u64, &[u8]> = TableDefinition::new("channels");
+/// By weights: the last block at which the chain was seen to name them.
+const NAMED_AT: TableDefinition<[u8; 32], &[u8]> = TableDefinition::new("named_at");
 
 const IDENTITY: &str = "identity";
 const NEXT_NUMBER: &str = "next_number";
 
+/// Weights whose block is remembered; the ones named longest ago are forgotten first.
+const MAX_WEIGHTS: u64 = 4096;
 /// Pages that the database keeps in memory, in bytes.
 const CACHE: usize = 16 << 20;
 
@@ -58,6 +65,9 @@ pub enum JournalError {
     /// A batch was named that is not open.
     #[error("batch {0} is not open")]
     NotOpen(u64),
+    /// A batch was named that does not exist.
+    #[error("there is no batch {0}")]
+    NoBatch(u64),
     /// An answer without output tokens has no receipt.
     #[error("an answer without tokens has no receipt")]
     Empty,
@@ -155,7 +165,7 @@ pub struct StoredReceipt {
     pub charge: Option<Charge>,
 }
 
-/// The block with the anchor.
+/// A finalized block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Place {
     /// The block's number.
@@ -203,7 +213,7 @@ pub struct ChannelLedger {
 pub struct Counts {
     /// In no batch.
     pub pending: u64,
-    /// In the open batch.
+    /// In a batch that waits for a finalized anchor.
     pub open: u64,
     /// Under a finalized anchor and still kept.
     pub anchored: u64,
@@ -264,6 +274,7 @@ impl Journal {
             write.open_table(OPEN)?;
             write.open_table(PLACES)?;
             write.open_table(CHANNELS)?;
+            write.open_table(NAMED_AT)?;
         }
         write.commit()?;
         Ok(Self { db, genesis, key })
@@ -363,13 +374,20 @@ impl Journal {
         let read = self.db.begin_read()?;
         let pending = read.open_table(PENDING)?.len()?;
         let all = read.open_table(RECEIPTS)?.len()?;
-        let open = match read.open_table(OPEN)?.get(())? {
-            Some(sequence) => match read.open_table(BATCHES)?.get(sequence.value())? {
-                Some(value) => u64::from(decode::<Batch>(value.value(), "batch")?.count()),
-                None => return Err(JournalError::Damaged("batch")),
-            },
-            None => 0,
-        };
+        let mut open = 0u64;
+        if let Some(sequence) = read.open_table(OPEN)?.get(())? {
+            // One, but where a batch was reopened: then those after it wait for it.
+            for entry in read.open_table(BATCHES)?.range(sequence.value()..)? {
+                let (_, value) = entry?;
+                let batch: Batch = decode(value.value(), "batch")?;
+                if batch.place.is_none() {
+                    open = open.saturating_add(u64::from(batch.count()));
+                }
+            }
+            if open == 0 {
+                return Err(JournalError::Damaged("batch"));
+            }
+        }
         Ok(Counts { pending, open, anchored: all.saturating_sub(pending).saturating_sub(open) })
     }
 
@@ -381,6 +399,13 @@ impl Journal {
             Some(value) => Ok(Some(decode(value.value(), "batch")?)),
             None => Err(JournalError::Damaged("batch")),
         }
+    }
+
+    /// Batch number `sequence`, while its receipts are kept.
+    pub fn batch(&self, sequence: u64) -> Result<Option<Batch>> {
+        let read = self.db.begin_read()?;
+        let value = read.open_table(BATCHES)?.get(sequence)?;
+        value.map(|value| decode(value.value(), "batch")).transpose()
     }
 
     /// Makes a batch of the oldest pending receipts under `sequence`, the next that the finalized chain expects of this
@@ -439,6 +464,23 @@ impl Journal {
             let mut batch = take_open(&mut write.open_table(OPEN)?, &batches, sequence)?;
             batch.place = Some(place);
             batches.insert(sequence, batch.encode().as_slice())?;
+        }
+        Ok(write.commit()?)
+    }
+
+    /// Opens a batch that was frozen before, with what is in it: the chain has no anchor under its sequence any more. A batch
+    /// that is open meanwhile stays frozen, until it is its turn to be opened again.
+    pub fn reopen(&self, sequence: u64) -> Result<()> {
+        let write = self.db.begin_write()?;
+        {
+            let mut batches = write.open_table(BATCHES)?;
+            let mut batch: Batch = match batches.get(sequence)? {
+                Some(value) => decode(value.value(), "batch")?,
+                None => return Err(JournalError::NoBatch(sequence)),
+            };
+            batch.place = None;
+            batches.insert(sequence, batch.encode().as_slice())?;
+            write.open_table(OPEN)?.insert((), sequence)?;
         }
         Ok(write.commit()?)
     }
@@ -514,7 +556,55 @@ impl Journal {
         value.map(|value| decode(value.value(), "channel")).transpose()
     }
 
-    /// Every channel that was ever used.
+    /// Charges a channel for what has no receipt, and flushes.
+    pub fn charge(&self, charge: Charge) -> Result<()> {
+        self.update_channel(charge.channel, |ledger| ledger.spent = ledger.spent.saturating_add(charge.price))?;
+        Ok(())
+    }
+
+    /// Forgets what a channel has used, which on chain is closed; `None` when nothing was known of it.
+    pub fn forget_channel(&self, channel: ChannelId) -> Result<Option<ChannelLedger>> {
+        let write = self.db.begin_write()?;
+        let ledger = {
+            let mut channels = write.open_table(CHANNELS)?;
+            channels.remove(channel)?.map(|value| decode(value.value(), "channel")).transpose()?
+        };
+        write.commit()?;
+        Ok(ledger)
+    }
+
+    /// Remembers that the chain names `weights` at the finalized block `place`: whoever checks a receipt of theirs can look
+    /// there, should the chain name others by the time it is anchored.
+    pub fn note_weights(&self, weights: WeightsId, place: Place) -> Result<()> {
+        let write = self.db.begin_write()?;
+        {
+            let mut named = write.open_table(NAMED_AT)?;
+            named.insert(weights.0, place.encode().as_slice())?;
+            if named.len()? > MAX_WEIGHTS {
+                let mut oldest: Option<(u32, [u8; 32])> = None;
+                for entry in named.iter()? {
+                    let (id, value) = entry?;
+                    let number = decode::<Place>(value.value(), "block")?.block_number;
+                    if oldest.is_none_or(|(least, _)| number < least) {
+                        oldest = Some((number, id.value()));
+                    }
+                }
+                if let Some((_, id)) = oldest {
+                    named.remove(id)?;
+                }
+            }
+        }
+        Ok(write.commit()?)
+    }
+
+    /// The last finalized block at which the chain was seen to name `weights`.
+    pub fn named_at(&self, weights: WeightsId) -> Result<Option<Place>> {
+        let read = self.db.begin_read()?;
+        let value = read.open_table(NAMED_AT)?.get(weights.0)?;
+        value.map(|value| decode(value.value(), "block")).transpose()
+    }
+
+    /// Every channel that was used and is not forgotten.
     pub fn channels(&self) -> Result<Vec<(ChannelId, ChannelLedger)>> {
         let read = self.db.begin_read()?;
         let mut all = Vec::new();

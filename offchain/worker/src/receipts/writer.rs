@@ -5,7 +5,8 @@ use crate::{
     clock,
     health::Health,
     metrics::Metrics,
-    scheduler::{Completion, Done, Event, Failure},
+    payment::Reservation,
+    scheduler::{Completion, Done, Event, Failure, Finished},
 };
 use blyan_chain::Key;
 use std::{io, sync::Arc, thread};
@@ -33,7 +34,7 @@ pub struct Writer {
 
 impl Writer {
     /// Starts the thread. It ends when the last sender of completions is dropped; everything sent before that is stored.
-    pub fn start(self) -> io::Result<(mpsc::Sender<Completion>, thread::JoinHandle<()>)> {
+    pub fn start(self) -> io::Result<(mpsc::Sender<Finished>, thread::JoinHandle<()>)> {
         let (sender, mut receiver) = mpsc::channel(MAX_GROUP);
         let thread = thread::Builder::new().name("blyan-receipts".into()).spawn(move || {
             let mut group = Vec::with_capacity(MAX_GROUP);
@@ -44,10 +45,17 @@ impl Writer {
         Ok((sender, thread))
     }
 
-    fn store(&self, group: Vec<Completion>) {
+    fn store(&self, group: Vec<Finished>) {
         let mut answers = Vec::with_capacity(group.len());
         let mut rest = Vec::with_capacity(group.len());
-        for completion in group {
+        for finished in group {
+            let completion = match finished {
+                Finished::Answer(completion) => *completion,
+                Finished::Prompt { tokens, reservation } => {
+                    self.charge(tokens, &reservation);
+                    continue;
+                },
+            };
             let Completion { mut answer, tail, timings, reservation, events } = completion;
             let tokens = answer.prompt.len() as u64 + answer.output.len() as u64;
             answer.charge = reservation
@@ -55,6 +63,9 @@ impl Writer {
                 .map(|reservation| Charge { channel: reservation.channel(), price: reservation.price_of(tokens) });
             answers.push(answer);
             rest.push((tail, timings, reservation, events));
+        }
+        if answers.is_empty() {
+            return;
         }
         match self.journal.append(answers, clock::unix_millis(), |id| self.key.sign(id)) {
             Ok(stored) => {
@@ -75,6 +86,15 @@ impl Writer {
         }
         if let Ok(counts) = self.journal.counts() {
             self.metrics.set_receipts(counts);
+        }
+    }
+
+    /// Charges for a prompt that has no receipt.
+    fn charge(&self, tokens: u64, reservation: &Reservation) {
+        let charge = Charge { channel: reservation.channel(), price: reservation.price_of(tokens) };
+        match self.journal.charge(charge) {
+            Ok(()) => self.metrics.charged.inc_by(charge.price as f64 / UNITS_PER_BLY),
+            Err(error) => self.health.unhealthy(format!("charges cannot be stored: {error}")),
         }
     }
 
@@ -125,7 +145,7 @@ mod tests {
             let (events, receiver) = Job::channel(tokens);
             let (tail, timings) = ("!".into(), Timings::default());
             let completion = Completion { answer: answer(tokens), tail, timings, reservation: None, events };
-            sender.send(completion).await.unwrap();
+            sender.send(Finished::Answer(Box::new(completion))).await.unwrap();
             receivers.push(receiver);
         }
         for (mut receiver, tokens) in receivers.into_iter().zip(1u32..) {

@@ -1,11 +1,13 @@
 //! The engine's thread.
 
-use super::{Completion, Event, Executor, Failure, Handle, Job, Limits, TextStream, Timings, queue::Queue};
+use super::{
+    AnswerText, Completion, Event, Executor, Failure, Finished, Handle, Job, Limits, Timings,
+    queue::{Abort, Queue},
+};
 use crate::{
     health::Health,
     metrics::Metrics,
     receipts::journal::{Answer, Finish},
-    stop::StopMatcher,
 };
 use blyan_primitives::ids::{SpecId, WeightsId};
 use std::{
@@ -17,13 +19,13 @@ use std::{
 };
 use tokio::sync::mpsc;
 
-/// Starts the thread that owns `executor`. Finished answers go to `completions`; the thread ends when the last handle is
+/// Starts the thread that owns `executor`. What is finished goes to `completions`; the thread ends when the last handle is
 /// dropped and nothing is left to compute, or when the executor panics.
 pub fn start<E: Executor>(
     executor: E,
     (spec, weights): (SpecId, WeightsId),
     limits: Limits,
-    completions: mpsc::Sender<Completion>,
+    completions: mpsc::Sender<Finished>,
     health: Health,
     metrics: Arc<Metrics>,
 ) -> io::Result<Handle> {
@@ -40,7 +42,7 @@ struct Engine<E: Executor> {
     weights: WeightsId,
     limits: Limits,
     queue: Arc<Queue>,
-    completions: mpsc::Sender<Completion>,
+    completions: mpsc::Sender<Finished>,
     metrics: Arc<Metrics>,
     active: Vec<Active<E>>,
 }
@@ -48,22 +50,15 @@ struct Engine<E: Executor> {
 struct Active<E: Executor> {
     job: Job,
     session: E::Session,
-    text: E::Text,
-    stop: StopMatcher,
-    /// Everything sent so far.
-    sent: String,
+    text: AnswerText<E::Text>,
     admitted: Instant,
-    /// Whether the prompt is computed.
+    /// Tokens of the prompt that are computed.
+    consumed: usize,
+    /// Whether all of them are but the last, which the first step of decoding takes.
     prefilled: bool,
     first_token: Option<Instant>,
     /// Output tokens that were turned into text.
     seen: usize,
-}
-
-/// What a token did to an answer.
-enum Progress {
-    Goes,
-    Ends(Finish, String),
 }
 
 impl<E: Executor> Engine<E> {
@@ -85,8 +80,8 @@ impl<E: Executor> Engine<E> {
 
     fn run(&mut self) {
         loop {
-            if self.queue.is_aborted() {
-                return self.cut_short();
+            if let Some(how) = self.queue.aborted() {
+                return self.end_now(how);
             }
             let room = self.limits.max_batch.saturating_sub(self.active.len());
             let jobs = self.queue.take(room, self.active.is_empty());
@@ -104,17 +99,21 @@ impl<E: Executor> Engine<E> {
         }
     }
 
-    /// Ends every answer with what it has.
-    fn cut_short(&mut self) {
+    /// Ends every answer, with what it has or without anything.
+    fn end_now(&mut self, how: Abort) {
+        let failure = match how {
+            Abort::CutShort => Failure::Stopped,
+            Abort::Discard => Failure::Damaged,
+        };
         for active in std::mem::take(&mut self.active) {
-            if active.seen > 0 {
-                self.complete(active, Finish::Cancelled, String::new());
+            if how == Abort::CutShort && active.seen > 0 {
+                self.complete(active, Finish::Cancelled);
             } else {
-                send(&active.job.events, Event::Failed(Failure::Stopped));
+                send(&active.job.events, Event::Failed(failure.clone()));
             }
         }
         for job in self.queue.close() {
-            send(&job.events, Event::Failed(Failure::Stopped));
+            send(&job.events, Event::Failed(failure.clone()));
         }
         self.queue.set_running(0);
     }
@@ -123,10 +122,9 @@ impl<E: Executor> Engine<E> {
         match self.executor.open(&job.prompt, job.sampling, job.max_tokens) {
             Ok(session) => self.active.push(Active {
                 session,
-                text: self.executor.text(),
-                stop: StopMatcher::new(job.stop.clone()),
-                sent: String::new(),
+                text: AnswerText::new(self.executor.text(), job.stop.clone()),
                 admitted: Instant::now(),
+                consumed: 0,
                 prefilled: false,
                 first_token: None,
                 seen: 0,
@@ -137,14 +135,26 @@ impl<E: Executor> Engine<E> {
     }
 
     fn drop_cancelled(&mut self) {
-        let gone = |active: &Active<E>| active.job.cancel.is_cancelled() || active.job.events.is_closed();
-        while let Some(at) = self.active.iter().position(gone) {
+        while let Some(at) = self.active.iter().position(|active| has_left(&active.job)) {
             let active = self.active.remove(at);
             if active.seen > 0 {
-                self.complete(active, Finish::Cancelled, String::new());
+                self.complete(active, Finish::Cancelled);
             } else {
-                self.metrics.answers.with_label_values(&["cancelled"]).inc();
+                self.abandon(active);
             }
+        }
+    }
+
+    /// Has what was computed of a prompt charged, when its client left before the first token: otherwise a gateway would
+    /// work for nothing for whoever always leaves just before it.
+    fn abandon(&self, active: Active<E>) {
+        let tokens = active.consumed as u64;
+        self.metrics.answers.with_label_values(&[Finish::Cancelled.as_str()]).inc();
+        self.metrics.prompt_tokens.inc_by(tokens);
+        if let Some(reservation) = active.job.reservation.filter(|_| tokens > 0)
+            && self.completions.blocking_send(Finished::Prompt { tokens, reservation }).is_err()
+        {
+            tracing::error!(tokens, "a prompt was computed and is not charged: the receipts' thread has ended");
         }
     }
 
@@ -155,7 +165,11 @@ impl<E: Executor> Engine<E> {
         let chunk = if alone { self.limits.alone_chunk } else { self.limits.shared_chunk };
         let Some(active) = self.active.get_mut(at) else { return };
         match self.executor.prefill(&mut active.session, chunk) {
-            Ok(done) => active.prefilled = done,
+            Ok(done) => {
+                let all = active.job.prompt.len().saturating_sub(1);
+                active.consumed = if done { all } else { active.consumed.saturating_add(chunk).min(all) };
+                active.prefilled = done;
+            },
             Err(error) => {
                 let active = self.active.remove(at);
                 self.fail(&active, &error);
@@ -188,15 +202,15 @@ impl<E: Executor> Engine<E> {
                 self.metrics.first_token_seconds.observe(active.job.arrived.elapsed().as_secs_f64());
                 self.metrics.prompt_tokens.inc_by(active.job.prompt.len() as u64);
             }
-            if let Progress::Ends(finish, tail) = read_new_tokens(&self.executor, active) {
-                over.push((index, Ok((finish, tail))));
+            if let Some(finish) = read_new_tokens(&self.executor, active) {
+                over.push((index, Ok(finish)));
             }
         }
         // From the last to the first: what is removed does not move those before it.
         for (index, end) in over.into_iter().rev() {
             let active = self.active.remove(index);
             match end {
-                Ok((finish, tail)) => self.complete(active, finish, tail),
+                Ok(finish) => self.complete(active, finish),
                 Err(error) => self.fail(&active, &error),
             }
         }
@@ -208,14 +222,18 @@ impl<E: Executor> Engine<E> {
         send(&active.job.events, Event::Failed(Failure::Execution(error.to_string())));
     }
 
-    fn complete(&self, active: Active<E>, finish: Finish, tail: String) {
+    fn complete(&self, active: Active<E>, finish: Finish) {
         let now = Instant::now();
-        let Active { job, session, mut sent, admitted, first_token, .. } = active;
+        let Active { job, session, text, admitted, first_token, .. } = active;
+        // The receipt says what was sent: the last piece reaches nobody who has left.
+        let (text, tail) = match finish {
+            Finish::Cancelled if has_left(&job) => (text.sent(), String::new()),
+            _ => text.whole(),
+        };
         let output = self.executor.output(&session).to_vec();
         let commitments = self.executor.commitments(&session).to_vec();
         let first = first_token.unwrap_or(now);
         let timings = Timings { queued: admitted - job.arrived, prefill: first - admitted, decode: now - first };
-        sent.push_str(&tail);
         self.metrics.output_tokens.inc_by(output.len() as u64);
         self.metrics.answers.with_label_values(&[finish.as_str()]).inc();
         self.metrics.answer_seconds.observe(job.arrived.elapsed().as_secs_f64());
@@ -229,51 +247,47 @@ impl<E: Executor> Engine<E> {
             output,
             sampling: job.sampling,
             commitments,
-            text: sent,
+            text,
             finish,
             charge: None,
         };
         let completion = Completion { answer, tail, timings, reservation: job.reservation, events: job.events };
         // Waits when the disk is slower than the model: an answer without a receipt must not pile up.
-        if let Err(lost) = self.completions.blocking_send(completion) {
-            send(&lost.0.events, Event::Failed(Failure::Stopped));
+        if let Err(mpsc::error::SendError(Finished::Answer(lost))) =
+            self.completions.blocking_send(Finished::Answer(Box::new(completion)))
+        {
+            send(&lost.events, Event::Failed(Failure::Stopped));
         }
     }
 }
 
-fn read_new_tokens<E: Executor>(executor: &E, active: &mut Active<E>) -> Progress {
-    let output = executor.output(&active.session);
-    let Some(new) = output.get(active.seen..).filter(|new| !new.is_empty()) else { return Progress::Goes };
-    let mut text = String::new();
-    for token in new {
+fn has_left(job: &Job) -> bool {
+    job.cancel.is_cancelled() || job.events.is_closed()
+}
+
+/// Turns new tokens into text; tells why the answer is over, once it is.
+fn read_new_tokens<E: Executor>(executor: &E, active: &mut Active<E>) -> Option<Finish> {
+    for token in executor.output(&active.session).get(active.seen..)? {
         active.seen += 1;
-        if executor.is_end(*token) {
-            text.push_str(&finish_text(active));
-            return Progress::Ends(Finish::Stop, text);
-        }
-        let piece = active.text.push(*token);
-        let matched = active.stop.push(&piece);
-        text.push_str(&matched.text);
-        if matched.stopped {
-            return Progress::Ends(Finish::Stop, text);
+        let (step, ends) =
+            if executor.is_end(*token) { (active.text.finish(), true) } else { (active.text.push(*token), false) };
+        say(&active.job, step.piece);
+        if ends || step.stopped {
+            return Some(Finish::Stop);
         }
     }
-    if active.seen >= active.job.max_tokens as usize {
-        text.push_str(&finish_text(active));
-        return Progress::Ends(Finish::Length, text);
+    if active.seen < active.job.max_tokens as usize {
+        return None;
     }
-    if !text.is_empty() {
-        active.sent.push_str(&text);
-        send(&active.job.events, Event::Text(text));
-    }
-    Progress::Goes
+    let step = active.text.finish();
+    say(&active.job, step.piece);
+    Some(if step.stopped { Finish::Stop } else { Finish::Length })
 }
 
-/// What the decoder and the stop matcher still hold.
-fn finish_text<E: Executor>(active: &mut Active<E>) -> String {
-    let rest = active.text.finish();
-    let matched = active.stop.push(&rest);
-    if matched.stopped { matched.text } else { matched.text + &active.stop.finish() }
+fn say(job: &Job, piece: String) {
+    if !piece.is_empty() {
+        send(&job.events, Event::Text(piece));
+    }
 }
 
 /// The channel has room for every event of an answer; when it is closed, the client has left, which the next turn sees.

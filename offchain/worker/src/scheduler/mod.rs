@@ -8,9 +8,11 @@
 
 mod engine;
 mod queue;
+mod text;
 
 pub use engine::start;
-pub use queue::{Handle, Refused};
+pub use queue::{Engines, Handle, Refused};
+pub use text::{AnswerText, Step};
 
 use crate::{payment::Reservation, receipts::journal::Answer};
 use blyan_primitives::{
@@ -134,6 +136,9 @@ pub enum Failure {
     /// The worker stopped first.
     #[error("the worker stopped before the answer was complete")]
     Stopped,
+    /// The bytes that it was computed on are not those that were verified.
+    #[error("a block of the model was damaged while the answer was computed; it is discarded")]
+    Damaged,
 }
 
 /// When things happened, from the request's arrival.
@@ -162,6 +167,21 @@ impl Timings {
 fn rate(count: f64, time: Duration) -> f64 {
     let seconds = time.as_secs_f64();
     if seconds > 0.0 { count / seconds } else { 0.0 }
+}
+
+/// What the engine hands over to be written down.
+#[derive(Debug)]
+pub enum Finished {
+    /// An answer, whole or cut short.
+    Answer(Box<Completion>),
+    /// A prompt whose client left before the first token. Without a token there is nothing to sign; it was computed all the
+    /// same, and is charged.
+    Prompt {
+        /// Tokens that were computed.
+        tokens: u64,
+        /// What pays for them.
+        reservation: Reservation,
+    },
 }
 
 /// An answer that has been computed and waits for its receipt.

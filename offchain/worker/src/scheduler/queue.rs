@@ -2,7 +2,10 @@
 
 use super::Job;
 use parking_lot::{Condvar, Mutex};
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Weak},
+};
 
 /// Why a request was not queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -18,12 +21,21 @@ pub enum Refused {
     Closed,
 }
 
+/// How an engine ends before its answers do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Abort {
+    /// What is running ends with the tokens it has.
+    CutShort,
+    /// What is running is lost: nobody can vouch for it.
+    Discard,
+}
+
 #[derive(Debug, Default)]
 struct State {
     waiting: VecDeque<Job>,
     running: usize,
     closed: bool,
-    aborted: bool,
+    abort: Option<Abort>,
 }
 
 #[derive(Debug)]
@@ -73,9 +85,9 @@ impl Queue {
         taken
     }
 
-    /// Whether answers are to be cut short.
-    pub(super) fn is_aborted(&self) -> bool {
-        self.state.lock().aborted
+    /// Whether and how the engine is to end now.
+    pub(super) fn aborted(&self) -> Option<Abort> {
+        self.state.lock().abort
     }
 
     pub(super) fn set_running(&self, running: usize) {
@@ -94,11 +106,15 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    fn abort(&self) {
+    fn abort(&self, how: Abort) {
         let mut state = self.state.lock();
         state.closed = true;
-        state.aborted = true;
+        state.abort = Some(how);
         self.changed.notify_all();
+    }
+
+    fn is_idle(&self) -> bool {
+        self.counts() == (0, 0)
     }
 
     fn counts(&self) -> (usize, usize) {
@@ -144,13 +160,51 @@ impl Handle {
         self.inner.queue.counts().1
     }
 
-    /// Cuts every answer short: what is running ends with the tokens it has, what waits is lost.
-    pub fn abort(&self) {
-        self.inner.queue.abort();
-    }
-
     /// Whether nothing waits and nothing runs.
     pub fn is_idle(&self) -> bool {
-        self.inner.queue.counts() == (0, 0)
+        self.inner.queue.is_idle()
+    }
+}
+
+/// Every engine that still has answers: the present one, and former ones whose answers are finishing.
+///
+/// Watching an engine does not keep it from ending.
+#[derive(Debug, Default)]
+pub struct Engines {
+    watched: Mutex<Vec<Watched>>,
+}
+
+#[derive(Debug)]
+struct Watched {
+    queue: Arc<Queue>,
+    handle: Weak<Guard>,
+}
+
+impl Engines {
+    /// Watches one more engine.
+    pub fn watch(&self, engine: &Handle) {
+        let mut watched = self.watched.lock();
+        // Whoever holds a handle may still submit; without one, an idle engine has ended.
+        watched.retain(|one| one.handle.strong_count() > 0 || !one.queue.is_idle());
+        watched.push(Watched { queue: engine.inner.queue.clone(), handle: Arc::downgrade(&engine.inner) });
+    }
+
+    /// Whether nothing waits and nothing runs on any of them.
+    pub fn are_idle(&self) -> bool {
+        self.watched.lock().iter().all(|one| one.queue.is_idle())
+    }
+
+    /// Cuts every answer short: what is running ends with the tokens it has, what waits is lost.
+    pub fn abort(&self) {
+        self.end(Abort::CutShort);
+    }
+
+    /// Ends every engine and loses its answers: the weights in memory are not what was verified.
+    pub fn discard(&self) {
+        self.end(Abort::Discard);
+    }
+
+    fn end(&self, how: Abort) {
+        self.watched.lock().iter().for_each(|one| one.queue.abort(how));
     }
 }

@@ -63,6 +63,7 @@ pub fn engine(store: &Store, model: &TinyModel) -> (Engine, Arc<TextProcessor>) 
 /// Canonical execution that takes its time.
 pub struct Slow {
     inner: Canonical,
+    prefill: Duration,
     step: Duration,
 }
 
@@ -76,6 +77,7 @@ impl Executor for Slow {
     }
 
     fn prefill(&mut self, session: &mut Session, tokens: usize) -> Result<bool, ExecError> {
+        std::thread::sleep(self.prefill);
         self.inner.prefill(session, tokens)
     }
 
@@ -114,6 +116,9 @@ impl Channels for Table {
 pub struct Options {
     pub settings: Settings,
     pub limits: Limits,
+    /// What a piece of a prompt takes.
+    pub prefill: Duration,
+    /// What a token takes.
     pub step: Duration,
     pub price: u128,
 }
@@ -127,8 +132,9 @@ impl Default for Options {
             max_uploads: 4,
             api_keys: vec![],
             rate_limit: None,
+            gateway: true,
         };
-        Self { settings, limits: Limits::new(4, 16), step: Duration::ZERO, price: 0 }
+        Self { settings, limits: Limits::new(4, 16), prefill: Duration::ZERO, step: Duration::ZERO, price: 0 }
     }
 }
 
@@ -169,7 +175,7 @@ impl Worker {
             journal: journal.clone(),
             cashier,
             channels: channels.clone(),
-            sight: Arc::new(|| Sight { connected: true, finalized: 5 }),
+            sight: Arc::new(|| Sight { connected: true, finalized: Some(5), refused: vec![] }),
         };
         assert!(app.chain.set(side).is_ok());
         let writer = Writer {
@@ -183,7 +189,7 @@ impl Worker {
         let (engine, text) = engine(&store, &model);
         let spec = model.genesis.spec.clone();
         let (id, weights) = (engine.model().spec_id(), engine.model().weights_id());
-        let slow = Slow { inner: Canonical::new(engine, text.clone()), step: options.step };
+        let slow = Slow { inner: Canonical::new(engine, text.clone()), prefill: options.prefill, step: options.step };
         let handle =
             scheduler::start(slow, (id, weights), options.limits, completions, health.clone(), metrics).unwrap();
         app.current.set(Arc::new(Served { spec, id, weights, text, engine: handle, since: 1 }));

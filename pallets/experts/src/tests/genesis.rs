@@ -1,7 +1,8 @@
 use crate::{mock::*, Blocks, Head};
 use blyan_primitives::{
-    block::{BlockKind, BlockRecord, Form},
+    block::{BlockHeader, BlockKind, BlockRecord, Form},
     ids::{ContentHash, SlotId},
+    traits::SlotHeads,
 };
 use std::panic::catch_unwind;
 
@@ -22,7 +23,11 @@ fn a_genesis_model_is_registered_without_deposits_and_counted() {
         assert_eq!(Experts::head(slot(0, 1)), Some(Head { block: serving.0, since: 0, moves: 0 }));
         let uses = [serving.0, master.0].map(|hash| Blocks::<Test>::get(hash).unwrap().uses);
         assert_eq!(uses, [2, 1]);
-        assert_eq!(Experts::block(master.0).unwrap().deposit, None);
+        let entry = Experts::block(master.0).unwrap();
+        assert!(entry.genesis && entry.registrants == 0);
+        // The chain itself vouches for the lineage of its genesis.
+        assert_eq!(Experts::block(serving.0).unwrap().record.master, Some(master.0));
+        assert_eq!(Experts::filled(LINEAGE, 0), 2);
         Experts::do_try_state().unwrap();
     });
 }
@@ -43,8 +48,11 @@ fn a_contradictory_genesis_does_not_start() {
     let serving = entry(&expert(Form::Serving, 1), None);
     refused(vec![serving.clone(), serving.clone()], vec![], "given twice");
     refused(vec![serving.clone()], vec![(slot(0, 0), serving.0); 2], "filled twice");
+    refused(vec![serving.clone()], vec![(slot(0, 1), serving.0)], "before the one in front of it");
     refused(vec![], vec![(slot(0, 0), serving.0)], "not the serving form of an expert");
     refused(vec![master.clone()], vec![(slot(0, 0), master.0)], "not the serving form of an expert");
+    let floats = entry(&BlockHeader { form: Form::Serving, ..expert(Form::Master, 4) }, None);
+    refused(vec![floats.clone()], vec![(slot(0, 0), floats.0)], "not the serving form of an expert");
     let of_serving = entry(&expert(Form::Serving, 2), Some(serving.0));
     refused(vec![serving, of_serving], vec![], "cannot be derived from");
     let trunk = entry(&header(BlockKind::Trunk, Form::Serving, &[("x", &[4])], 3), Some(master.0));

@@ -1,6 +1,8 @@
-use crate::{mock::*, Blocks, Deposit, Error, Event, HoldReason};
+use crate::{mock::*, Blocks, Error, Event, HoldReason, Registration, MAX_PAGE};
 use blyan_primitives::{
-    block::{BlockHeader, BlockKind, Form, PayloadType, MAX_ENGINE_LEN, MAX_ONCHAIN_HEADER_LEN},
+    block::{
+        BlockHeader, BlockKind, DType, Form, Layout, PayloadType, Quantisation, MAX_ENGINE_LEN, MAX_ONCHAIN_HEADER_LEN,
+    },
     ids::{ContentHash, TileRoot},
 };
 use codec::Encode;
@@ -32,33 +34,91 @@ fn a_record_is_what_the_header_says() {
         let block = registered(&header, None);
         System::assert_last_event(Event::BlockRegistered { block, owner: ALICE }.into());
         let entry = Blocks::<Test>::get(block).unwrap();
-        assert_eq!(entry.deposit, Some(Deposit { owner: ALICE, amount: DEPOSIT }));
-        assert_eq!((entry.uses, entry.registered_at), (0, 1));
+        assert_eq!((entry.genesis, entry.registrants, entry.uses, entry.registered_at), (false, 1, 0, 1));
         assert_eq!(entry.record.root, TileRoot([1; 32]));
         assert_eq!(entry.record.shape, [128, 64, 0, 0]);
         assert_eq!(entry.record.header_len as usize, header.encoded_size());
-        assert_eq!(entry.record.data_len, 3 * 128 * 64 * 4);
+        assert_eq!(entry.record.data_len, header.data_len);
         assert_eq!(Experts::block(block), Some(entry));
+        let registration = Registration { master: None, podl: None, deposit: DEPOSIT, derived: 0, registered_at: 1 };
+        assert_eq!(Experts::registration(block, ALICE), Some(registration));
         assert_eq!(held(ALICE), DEPOSIT);
     });
 }
 
+fn register_with(who: u64, header: &BlockHeader, podl: [u8; 32]) -> sp_runtime::DispatchResult {
+    Experts::register(RuntimeOrigin::signed(who), header.encode().try_into().unwrap(), None, Some(podl))
+}
+
 #[test]
-fn training_lineage_is_recorded() {
+fn training_lineage_is_the_word_of_who_registers() {
     run(|| {
         let header = expert(Form::Master, 1);
-        let bytes = header.encode().try_into().unwrap();
-        assert_ok!(Experts::register(RuntimeOrigin::signed(ALICE), bytes, None, Some([3; 32])));
-        assert_eq!(Blocks::<Test>::get(header.content_hash()).unwrap().record.podl, Some([3; 32]));
+        let block = header.content_hash();
+        assert_ok!(register_with(ALICE, &header, [3; 32]));
+        assert_eq!(Experts::registration(block, ALICE).unwrap().podl, Some([3; 32]));
+        // The chain vouches for none of it.
+        assert_eq!(Blocks::<Test>::get(block).unwrap().record.podl, None);
     });
 }
 
 #[test]
-fn equal_content_is_registered_once() {
+fn whoever_copies_a_registration_takes_nobodys_place() {
+    run(|| {
+        let master = registered(&expert(Form::Master, 1), None);
+        let serving = expert(Form::Serving, 1);
+        let block = serving.content_hash();
+        // Bob saw Alice's header in the pool, and is first with it and with another lineage.
+        assert_ok!(register_with(BOB, &serving, [6; 32]));
+        System::set_block_number(2);
+        assert_ok!(register(ALICE, &serving, Some(master)));
+        let word = |who| Experts::registration(block, who).map(|own| (own.master, own.podl, own.registered_at));
+        assert_eq!(word(BOB), Some((None, Some([6; 32]), 1)));
+        assert_eq!(word(ALICE), Some((Some(master), None, 2)));
+        let entry = Experts::block(block).unwrap();
+        assert_eq!((entry.registrants, entry.registered_at), (2, 1));
+        let mut both: Vec<_> = Experts::registrations(block).into_iter().map(|(who, _)| who).collect();
+        both.sort_unstable();
+        assert_eq!(both, [ALICE, BOB]);
+        // Nor can he take the block away.
+        assert_ok!(Experts::unregister(RuntimeOrigin::signed(BOB), block));
+        assert_eq!((held(BOB), Experts::block(block).unwrap().registrants), (0, 1));
+        assert_eq!(word(ALICE), Some((Some(master), None, 2)));
+    });
+}
+
+#[test]
+fn equal_content_is_kept_once_and_registered_once_by_each_account() {
     run(|| {
         registered(&expert(Form::Serving, 1), None);
-        assert_noop!(register(BOB, &expert(Form::Serving, 1), None), Error::<Test>::AlreadyRegistered);
-        assert_noop!(register(BOB, &expert(Form::Serving, 0), None), Error::<Test>::AlreadyRegistered);
+        assert_noop!(register(ALICE, &expert(Form::Serving, 1), None), Error::<Test>::AlreadyRegistered);
+        assert_ok!(register(BOB, &expert(Form::Serving, 1), None));
+        assert_eq!((held(ALICE), held(BOB), Blocks::<Test>::iter().count()), (DEPOSIT, DEPOSIT, 2));
+    });
+}
+
+#[test]
+fn a_genesis_block_can_be_vouched_for_and_stays() {
+    run(|| {
+        let genesis = expert(Form::Serving, 0);
+        assert_ok!(register_with(BOB, &genesis, [6; 32]));
+        assert_noop!(register_with(BOB, &genesis, [7; 32]), Error::<Test>::AlreadyRegistered);
+        let entry = Experts::block(genesis.content_hash()).unwrap();
+        assert_eq!((entry.genesis, entry.registrants, entry.registered_at), (true, 1, 0));
+        assert_ok!(Experts::unregister(RuntimeOrigin::signed(BOB), genesis.content_hash()));
+        assert_eq!((held(BOB), Experts::block(genesis.content_hash()).unwrap().registrants), (0, 0));
+    });
+}
+
+#[test]
+fn an_answer_holds_a_bounded_number_of_registrations() {
+    run(|| {
+        let header = expert(Form::Serving, 1);
+        for who in 100..102 + u64::from(MAX_PAGE) {
+            Balances::force_set_balance(RuntimeOrigin::root(), who, 10 * DEPOSIT).unwrap();
+            assert_ok!(register(who, &header, None));
+        }
+        assert_eq!(Experts::registrations(header.content_hash()).len(), MAX_PAGE as usize);
     });
 }
 
@@ -77,9 +137,9 @@ fn unsound_headers_are_refused_by_name() {
             Error::<Test>::MalformedHeader
         );
         refused(changed(|h| h.engine = vec![0; MAX_ENGINE_LEN + 1]), Error::HeaderTooLarge);
-        refused(changed(|h| h.tensors[1].name = "gate".into()), Error::InvalidTensorName);
-        refused(changed(|h| h.tensors[1].length -= 1), Error::InvalidTensorShape);
-        refused(changed(|h| h.tensors[1].offset += 64), Error::MisplacedTensor);
+        refused(changed(|h| h.tensors[2].name = "gate".into()), Error::InvalidTensorName);
+        refused(changed(|h| h.tensors[2].length -= 1), Error::InvalidTensorShape);
+        refused(changed(|h| h.tensors[2].offset += 64), Error::MisplacedTensor);
         refused(header(BlockKind::Trunk, Form::Serving, &[], 1), Error::InvalidTensorShape);
     });
 }
@@ -105,7 +165,7 @@ fn a_trunk_of_thirty_layers_fits() {
 #[test]
 fn a_served_expert_needs_matrices_that_fit_each_other() {
     run(|| {
-        refused(changed(|h| h.tensors[2].shape = vec![128, 64]), Error::UnfitExpert);
+        refused(changed(|h| h.tensors[4].shape = vec![128, 64]), Error::UnfitExpert);
         refused(changed(|h| h.tensors[0].name = "other".into()), Error::UnfitExpert);
         // What nobody maps and computes on can look otherwise.
         assert_ok!(register(ALICE, &changed(|h| h.form = Form::Master), None));
@@ -117,6 +177,21 @@ fn a_served_expert_needs_matrices_that_fit_each_other() {
             }),
             None
         ));
+    });
+}
+
+#[test]
+fn a_served_expert_needs_int8_matrices_with_a_scale_for_each_channel() {
+    run(|| {
+        let floats = BlockHeader { form: Form::Serving, ..expert(Form::Master, 1) };
+        refused(floats.clone(), Error::UnfitExpert);
+        refused(BlockHeader { quantisation: Quantisation::PerChannel, ..floats }, Error::UnfitExpert);
+        refused(changed(|h| h.quantisation = Quantisation::None), Error::UnfitExpert);
+        refused(changed(|h| h.tensors[1].name = "gate.scales".into()), Error::UnfitExpert);
+        // The bytes are the same, and what they mean is another thing.
+        refused(changed(|h| h.tensors[2].layout = Layout::RowMajor), Error::UnfitExpert);
+        refused(changed(|h| h.tensors[0].dtype = DType::U8), Error::InvalidTensorShape);
+        refused(changed(|h| h.tensors[5].shape = vec![1, 64]), Error::UnfitExpert);
     });
 }
 
@@ -133,6 +208,22 @@ fn a_serving_form_names_a_registered_master_of_its_kind() {
         let master = registered(&expert(Form::Master, 1), None);
         assert_noop!(register(ALICE, &expert(Form::Master, 9), Some(master)), Error::<Test>::MasterOfMaster);
         assert_ok!(register(ALICE, &serving, Some(master)));
+    });
+}
+
+#[test]
+fn a_master_is_named_by_those_who_registered_it_and_by_all_where_it_is_of_the_genesis() {
+    let genesis = entry(&expert(Form::Master, 8), None);
+    genesis_ext(vec![genesis.clone()], vec![]).execute_with(|| {
+        let (serving, other) = (expert(Form::Serving, 1), expert(Form::Serving, 2));
+        let master = registered(&expert(Form::Master, 1), None);
+        // Bob could otherwise keep Alice from her deposit.
+        assert_noop!(register(BOB, &serving, Some(master)), Error::<Test>::UnknownMaster);
+        assert_ok!(register(BOB, &serving, Some(genesis.0)));
+        assert_ok!(register(ALICE, &other, Some(genesis.0)));
+        assert_ok!(Experts::unregister(RuntimeOrigin::signed(ALICE), master));
+        assert_ok!(Experts::unregister(RuntimeOrigin::signed(BOB), serving.content_hash()));
+        Experts::do_try_state().unwrap();
     });
 }
 
@@ -165,5 +256,19 @@ fn genesis_blocks_stay() {
 
 #[test]
 fn the_constants_fit_together() {
+    Experts::integrity_test();
+}
+
+#[test]
+#[should_panic(expected = "BlockDeposit is 0")]
+fn blocks_without_deposit_are_refused() {
+    BlockDeposit::set(0);
+    Experts::integrity_test();
+}
+
+#[test]
+#[should_panic(expected = "MaxReleased is 0")]
+fn heads_that_are_never_released_are_refused() {
+    MostReleased::set(0);
     Experts::integrity_test();
 }

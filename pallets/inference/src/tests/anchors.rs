@@ -1,4 +1,4 @@
-use crate::{mock::*, Anchors, Call, Error, Event, HoldReason, Refusal, ServedBy, LOOK_AHEAD};
+use crate::{mock::*, Anchors, AnchorsInBlock, Call, Error, Event, HoldReason, Refusal, ServedBy, LOOK_AHEAD};
 use blyan_primitives::receipt::{AnchorPayload, MAX_BATCH};
 use codec::Encode;
 use frame_support::{
@@ -39,15 +39,81 @@ fn an_anchor_is_free_but_for_its_deposit() {
         System::assert_last_event(Event::Anchored { worker, sequence, root, count, tokens }.into());
         let anchor = Inference::anchor_of(gateway(), 0).unwrap();
         assert_eq!((anchor.root, anchor.count, anchor.tokens, anchor.anchored_at), (root, 20, 1_000, 1));
-        assert_eq!(held(&gateway(), HoldReason::AnchorDeposit), ANCHOR_DEPOSIT);
-        assert_eq!(Balances::free_balance(gateway()), before - ANCHOR_DEPOSIT);
+        assert_eq!(held(&gateway(), HoldReason::AnchorDeposit), ANCHOR_DEPOSIT + SERVED_DEPOSIT);
+        assert_eq!(Balances::free_balance(gateway()), before - ANCHOR_DEPOSIT - SERVED_DEPOSIT);
+    });
+}
+
+#[test]
+fn the_deposit_for_what_a_worker_has_served_is_held_once() {
+    run(|| {
+        for sequence in 0..3 {
+            include_next(sequence);
+        }
+        assert_eq!(held(&gateway(), HoldReason::AnchorDeposit), 3 * ANCHOR_DEPOSIT + SERVED_DEPOSIT);
+        assert_eq!(Inference::served(gateway()).deposit, SERVED_DEPOSIT);
+    });
+}
+
+#[test]
+fn a_worker_anchors_once_in_a_few_blocks() {
+    run(|| {
+        include_next(0);
+        for early in 1..1 + SPACING {
+            System::set_block_number(early);
+            // It is no fault to be early: the pool keeps it for the block in which it is due.
+            let valid = submit(anchor_call(payload(1))).unwrap();
+            assert!(valid.requires.is_empty());
+            refused_in_block(payload(1), InvalidTransaction::ExhaustsResources, Error::AnchorTooSoon);
+        }
+        // A worker is not held up by another.
+        assert_eq!(include(anchor_call(Payload { worker: server(), ..payload(0) })), Ok(Ok(())));
+        System::set_block_number(1 + SPACING);
+        include_anchor(payload(1));
+    });
+}
+
+#[test]
+fn an_early_anchor_is_refused_before_its_signature_is_looked_at() {
+    run(|| {
+        include_next(0);
+        let unsigned = anchor_call_for(payload(1), &server(), genesis());
+        assert_eq!(include(unsigned.clone()), Err(InvalidTransaction::ExhaustsResources.into()));
+        System::set_block_number(1 + SPACING);
+        assert_eq!(include(unsigned), Err(InvalidTransaction::BadProof.into()));
+    });
+}
+
+#[test]
+fn a_block_has_a_bounded_number_of_anchors() {
+    run(|| {
+        let of = |worker: AccountId32| Payload { worker, ..payload(0) };
+        include_anchor(of(gateway()));
+        include_anchor(of(server()));
+        refused_in_block(of(poor_gateway()), InvalidTransaction::ExhaustsResources, Error::BlockFullOfAnchors);
+        // The pool does not know how full the next block will be.
+        assert_ok!(submit(anchor_call(of(poor_gateway()))));
+        System::set_block_number(2);
+        include_anchor(of(poor_gateway()));
+        assert_eq!(AnchorsInBlock::<Test>::get(), (2, 1));
+    });
+}
+
+#[test]
+fn anchors_behind_the_next_one_give_way_to_all_that_pays() {
+    run(|| {
+        let priority = |sequence| submit(anchor_call(payload(sequence))).unwrap().priority;
+        assert_eq!((priority(0), priority(1), priority(LOOK_AHEAD)), (PRIORITY, 0, 0));
+        include_next(0);
+        assert_eq!((priority(1), priority(2)), (PRIORITY, 0));
     });
 }
 
 #[test]
 fn totals_count_every_anchor() {
     run(|| {
-        include_anchor(payload(0));
+        include_next(0);
+        System::set_block_number(1 + SPACING);
         include_anchor(Payload { count: 5, tokens: u64::MAX, ..payload(1) });
         let served = Inference::served(gateway());
         assert_eq!((served.next, served.oldest, served.receipts), (2, 0, 25));
@@ -80,7 +146,7 @@ fn anchors_wait_in_the_pool_for_those_before_them() {
         refused_in_block(payload(1), InvalidTransaction::Future, Error::AnchorTooEarly);
         include_anchor(payload(0));
         assert!(submit(anchor_call(payload(1))).unwrap().requires.is_empty());
-        include_anchor(payload(1));
+        include_next(1);
     });
 }
 
@@ -129,6 +195,7 @@ fn a_batch_is_neither_empty_nor_too_large() {
             refused(Payload { count, ..payload(0) }, Refusal::InvalidCount.into(), Error::InvalidCount);
         }
         include_anchor(Payload { count: MAX_BATCH, ..payload(0) });
+        System::set_block_number(1 + SPACING);
         include_anchor(Payload { count: 1, ..payload(1) });
     });
 }
@@ -162,12 +229,14 @@ fn an_anchor_with_another_key_or_for_another_chain_is_refused() {
 #[test]
 fn an_anchor_whose_deposit_is_not_covered_is_refused_in_the_pool() {
     run(|| {
-        // Two deposits are covered, and those of the anchors before one count.
+        // Two deposits are covered, with that for the worker's totals, and those of the anchors before one count.
         let poor = |sequence| Payload { worker: poor_gateway(), ..payload(sequence) };
         assert_ok!(submit(anchor_call(poor(1))));
         assert_eq!(submit(anchor_call(poor(2))), Err(InvalidTransaction::Payment.into()));
         include_anchor(poor(0));
+        System::set_block_number(1 + SPACING);
         include_anchor(poor(1));
+        System::set_block_number(1 + 2 * SPACING);
         refused(poor(2), InvalidTransaction::Payment, Error::DepositNotCovered);
     });
 }
@@ -188,6 +257,7 @@ fn an_anchor_is_no_signed_call() {
 fn a_worker_that_comes_back_continues_its_sequence() {
     run(|| {
         include_anchor(payload(0));
+        System::set_block_number(1 + SPACING);
         let worker = Registered::mutate(|workers| workers.remove(&gateway())).unwrap();
         refused(payload(1), InvalidTransaction::BadSigner, Error::NotAWorker);
         Registered::mutate(|workers| workers.insert(gateway(), worker));

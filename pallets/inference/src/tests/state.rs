@@ -12,9 +12,8 @@ fn seen(corrupt: impl FnOnce()) -> String {
     new_test_ext().execute_with(|| {
         open(500, 100);
         assert_ok!(redeem(0, 100));
-        for sequence in 0..2 {
-            assert_eq!(include(anchor_call(payload(sequence))), Ok(Ok(())));
-        }
+        include_next(0);
+        include_next(1);
         assert_ok!(Inference::do_try_state());
         corrupt();
         let error: &str = Inference::do_try_state().unwrap_err().into();
@@ -49,4 +48,16 @@ fn anchors_that_do_not_add_up_are_seen() {
         }),
         "deposits for anchors are not what is held"
     );
+    assert_eq!(
+        seen(|| ServedBy::<Test>::mutate(gateway(), |served| served.deposit = 0)),
+        "deposits for anchors are not what is held"
+    );
+    assert_eq!(seen(|| ServedBy::<Test>::remove(gateway())), "an anchor's sequence number is out of order");
+}
+
+#[test]
+fn holds_that_no_record_explains_are_seen() {
+    let hold = |reason: HoldReason| move || Balances::hold(&reason.into(), &anyone(), 5).unwrap();
+    assert_eq!(seen(hold(HoldReason::Channel)), "what is in a payer's channels is not what is held");
+    assert_eq!(seen(hold(HoldReason::AnchorDeposit)), "deposits for anchors are not what is held");
 }

@@ -72,7 +72,9 @@ proptest! {
             }
             while Inference::prune(signed(anyone()), gateway(), MAX_PRUNE).is_ok() {}
             prop_assert_eq!(held(&payer_account(), HoldReason::Channel), 0);
-            prop_assert_eq!(held(&gateway(), HoldReason::AnchorDeposit), 0);
+            let served = Inference::served(gateway());
+            prop_assert_eq!(held(&gateway(), HoldReason::AnchorDeposit), served.deposit);
+            prop_assert_eq!(served.deposit, if served.next > 0 { SERVED_DEPOSIT } else { 0 });
             Ok(())
         })?;
     }

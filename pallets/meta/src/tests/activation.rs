@@ -1,6 +1,7 @@
-use crate::{mock::*, ActiveSpecs, Error, Event, Specs, Status};
+use crate::{mock::*, weights::WeightInfo, ActiveSpecs, Config, Error, Event, Specs, Status};
 use blyan_primitives::{
     ids::{SlotId, SpecId},
+    spec::ModelSpec,
     traits::SpecRegistry,
 };
 use frame_support::{assert_noop, assert_ok, traits::Hooks};
@@ -8,9 +9,7 @@ use polkadot_sdk::*;
 use sp_runtime::DispatchError::BadOrigin;
 
 fn publish(version: &str) -> SpecId {
-    let spec = spec(version);
-    assert_ok!(Meta::publish(RuntimeOrigin::root(), spec.clone()));
-    spec.id()
+    publish_filled(&spec(version))
 }
 
 #[test]
@@ -78,7 +77,7 @@ fn siblings_of_one_version_are_not_active_together() {
         let mut other = child(&parent, "0.2.0");
         other.dimensions.context = 512;
         go_live(&one);
-        assert_ok!(Meta::publish(RuntimeOrigin::root(), other.clone()));
+        publish_filled(&other);
         assert_noop!(Meta::activate(RuntimeOrigin::root(), other.id()), Error::<Test>::VersionTaken);
         assert_ok!(Meta::deprecate(RuntimeOrigin::root(), one.id()));
         assert_ok!(Meta::activate(RuntimeOrigin::root(), other.id()));
@@ -115,7 +114,7 @@ fn slots_are_those_of_the_lineages_active_specs() {
         let first = spec("0.1.0");
         let lineage = first.id();
         let slot = |layer, index| SlotId { lineage, layer, index };
-        assert_ok!(Meta::publish(RuntimeOrigin::root(), first.clone()));
+        publish_filled(&first);
         assert!(!Meta::has_slot(&slot(0, 0)));
         assert_ok!(Meta::activate(RuntimeOrigin::root(), lineage));
         assert!(Meta::has_slot(&slot(1, 3)));
@@ -134,6 +133,67 @@ fn slots_are_those_of_the_lineages_active_specs() {
 }
 
 #[test]
+fn a_spec_with_an_empty_slot_is_not_activated() {
+    run(|| {
+        let first = spec("0.1.0");
+        assert_ok!(Meta::publish(RuntimeOrigin::root(), first.clone()));
+        let activate = |spec: &ModelSpec| Meta::activate(RuntimeOrigin::root(), spec.id());
+        assert_noop!(activate(&first), Error::<Test>::EmptySlots);
+        Blocks::fill(&first);
+        // The very last one.
+        let last = SlotId { lineage: first.id(), layer: 1, index: 3 };
+        SlotHeadsMap::mutate(|heads| heads.remove(&last));
+        assert_noop!(activate(&first), Error::<Test>::EmptySlots);
+        SlotHeadsMap::mutate(|heads| heads.insert(last, EXPERT));
+        let post = activate(&first).unwrap();
+        assert_eq!(post.actual_weight, Some(<Test as Config>::WeightInfo::activate(2)));
+
+        // What the lineage has already need not be filled again, what is new must be.
+        assert_ok!(Meta::publish(RuntimeOrigin::root(), child(&first, "0.2.0")));
+        assert_ok!(activate(&child(&first, "0.2.0")));
+        let mut deeper = child(&first, "0.3.0");
+        deeper.dimensions.layers = 3;
+        assert_ok!(Meta::publish(RuntimeOrigin::root(), deeper.clone()));
+        assert_noop!(activate(&deeper), Error::<Test>::EmptySlots);
+        Blocks::fill_in(first.id(), &deeper.dimensions);
+        assert_ok!(activate(&deeper));
+    });
+}
+
+#[test]
+fn a_lineage_is_open_while_one_of_its_specs_is_published_or_active() {
+    run(|| {
+        let first = spec("0.1.0");
+        let lineage = first.id();
+        let second = child(&first, "0.2.0");
+        assert!(!Meta::is_open(lineage));
+        assert_ok!(Meta::publish(RuntimeOrigin::root(), first.clone()));
+        let facts = Some((lineage, first.dimensions.clone()));
+        assert_eq!((Meta::known_spec(lineage), Meta::open_spec(lineage)), (facts.clone(), facts.clone()));
+        assert_eq!(Meta::live_spec(lineage), None);
+        publish_filled(&second);
+        assert_ok!(Meta::activate(RuntimeOrigin::root(), second.id()));
+        go_live(&spec("1.0.0"));
+        for id in [lineage, second.id()] {
+            assert!(Meta::is_open(lineage));
+            assert_ok!(Meta::deprecate(RuntimeOrigin::root(), id));
+        }
+        assert!(!Meta::is_open(lineage));
+        assert_eq!((Meta::known_spec(lineage), Meta::open_spec(lineage)), (facts, None));
+        // A successor of what is deprecated opens it again.
+        assert_ok!(Meta::publish(RuntimeOrigin::root(), child(&second, "0.3.0")));
+        assert!(Meta::is_open(lineage));
+    });
+}
+
+#[test]
 fn the_constants_fit_together() {
+    Meta::integrity_test();
+}
+
+#[test]
+#[should_panic(expected = "MaxActive is 0")]
+fn a_registry_that_activates_nothing_is_refused() {
+    MostActive::set(0);
     Meta::integrity_test();
 }

@@ -1,5 +1,9 @@
 use crate::{mock::*, ActiveSpecs};
-use blyan_primitives::{block::BlockKind, ids::SlotId, spec::ModelSpec};
+use blyan_primitives::{
+    block::{BlockKind, BlockRecord, DType},
+    ids::SlotId,
+    spec::ModelSpec,
+};
 use polkadot_sdk::*;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
@@ -42,6 +46,10 @@ fn a_contradictory_genesis_does_not_start() {
 
     Blocks::fill(&spec);
     Blocks::register(EXPERT, record(BlockKind::Expert, &[64, 128]));
+    refused(spec.clone(), "has no head that fits");
+
+    Blocks::fill(&spec);
+    Blocks::register(EXPERT, BlockRecord { dtype: DType::F32, ..record(BlockKind::Expert, &[128, 64]) });
     refused(spec.clone(), "has no head that fits");
 
     Blocks::fill(&spec);

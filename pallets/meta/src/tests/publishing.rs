@@ -1,6 +1,6 @@
 use crate::{mock::*, Error, Event, Specs, Status};
 use blyan_primitives::{
-    block::{BlockKind, Form, PayloadType},
+    block::{BlockKind, BlockRecord, DType, Form, Layout, PayloadType, Quantisation},
     spec::{F32Bits, ModelSpec, Name},
     traits::BlockRegistry,
     version::SemVer,
@@ -98,14 +98,28 @@ fn the_blocks_of_a_spec_must_be_registered_and_suit_it() {
         Registered::mutate(|blocks| blocks.remove(&TRUNK));
         refused(spec("0.1.0"), Error::UnknownBlock);
         for unsuitable in [
-            record(BlockKind::Router, &[64]),
-            blyan_primitives::block::BlockRecord { form: Form::Master, ..record(BlockKind::Trunk, &[64]) },
-            blyan_primitives::block::BlockRecord { payload: PayloadType::Eeb, ..record(BlockKind::Trunk, &[64]) },
+            record(BlockKind::Router, &[259, 64]),
+            BlockRecord { form: Form::Master, ..trunk() },
+            BlockRecord { payload: PayloadType::Eeb, ..trunk() },
+            BlockRecord { dtype: DType::F32, layout: Layout::RowMajor, ..trunk() },
+            BlockRecord { quantisation: Quantisation::None, ..trunk() },
+            // Of another vocabulary, of another width, and of a shallower model.
+            record(BlockKind::Trunk, &[260, 64]),
+            record(BlockKind::Trunk, &[259, 128]),
+            BlockRecord { tensors: 13, ..trunk() },
         ] {
             Blocks::register(TRUNK, unsuitable);
             refused(spec("0.1.0"), Error::UnsuitableBlock);
         }
-        Blocks::register(TRUNK, record(BlockKind::Trunk, &[64]));
+        Blocks::register(TRUNK, trunk());
+        for unsuitable in [&[5, 64], &[4, 128]].map(|shape| record(BlockKind::Router, shape)) {
+            Blocks::register(ROUTER, unsuitable);
+            refused(spec("0.1.0"), Error::UnsuitableBlock);
+        }
+        Blocks::register(ROUTER, record(BlockKind::Router, &[4, 64]));
+        Blocks::register(TOKENIZER, BlockRecord { dtype: DType::F32, ..record(BlockKind::Tokenizer, &[3000]) });
+        refused(spec("0.1.0"), Error::UnsuitableBlock);
+        Blocks::register(TOKENIZER, record(BlockKind::Tokenizer, &[3000]));
         assert_ok!(publish(spec("0.1.0")));
     });
 }

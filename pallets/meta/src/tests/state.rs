@@ -1,7 +1,11 @@
 //! What does not add up is seen.
 
-use crate::{mock::*, ActiveSpecs, Specs, Status};
-use blyan_primitives::{block::BlockKind, ids::SpecId, spec::ModelSpec};
+use crate::{mock::*, ActiveSpecs, OpenSpecs, Specs, Status};
+use blyan_primitives::{
+    block::BlockKind,
+    ids::{SlotId, SpecId},
+    spec::ModelSpec,
+};
 use frame_support::assert_ok;
 use polkadot_sdk::*;
 
@@ -75,5 +79,20 @@ fn statuses_that_do_not_add_up_are_seen() {
 #[test]
 fn blocks_that_do_not_add_up_are_seen() {
     assert_eq!(seen(|| Registered::mutate(|blocks| _ = blocks.remove(&TRUNK))), "a spec's block is not registered");
-    assert_eq!(seen(|| Blocks::register(TRUNK, record(BlockKind::Router, &[64]))), "a spec's block is of another kind");
+    assert_eq!(seen(|| Blocks::register(TRUNK, record(BlockKind::Router, &[64]))), "a spec's block does not suit it");
+}
+
+#[test]
+fn empty_slots_are_seen() {
+    let slot = SlotId { lineage: parent().id(), layer: 0, index: 2 };
+    assert_eq!(seen(|| SlotHeadsMap::mutate(|heads| _ = heads.remove(&slot))), "a slot of an active spec is empty");
+}
+
+#[test]
+fn lineages_that_do_not_add_up_are_seen() {
+    let miscounted = "the published and active specs of a lineage are miscounted";
+    let lineage = parent().id();
+    assert_eq!(seen(|| OpenSpecs::<Test>::remove(lineage)), miscounted);
+    assert_eq!(seen(|| OpenSpecs::<Test>::insert(lineage, 1)), miscounted);
+    assert_eq!(seen(|| OpenSpecs::<Test>::insert(SpecId([7; 32]), 1)), miscounted);
 }

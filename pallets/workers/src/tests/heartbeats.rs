@@ -107,6 +107,24 @@ fn a_replayed_heartbeat_is_refused() {
 }
 
 #[test]
+fn a_heartbeat_is_not_replayed_for_a_worker_that_left_and_came_back() {
+    run(|| {
+        registered();
+        let before = present(1);
+        assert_eq!(include(call(1, before.clone())), Ok(Ok(())));
+        assert_ok!(Workers::leave(signed(1)));
+        assert_ok!(register(1));
+        refused(1, before, InvalidTransaction::Stale, Error::HeartbeatStale);
+        // Nor is a new one accepted, which could not be told from it.
+        refused(1, heartbeat(1, 2, 28), InvalidTransaction::Stale, Error::HeartbeatStale);
+        assert_eq!(Workers::online_roles(&account(1)), None);
+        System::set_block_number(30);
+        assert_eq!(include(call(1, present(1))), Ok(Ok(())));
+        assert!(Workers::online_roles(&account(1)).is_some());
+    });
+}
+
+#[test]
 fn an_expired_heartbeat_is_refused() {
     run(|| {
         registered();

@@ -69,6 +69,36 @@ fn only_one_batch_is_open() {
 }
 
 #[test]
+fn a_batch_whose_anchor_was_lost_is_opened_again_with_the_same_content_and_the_open_one_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = journal(folder.path());
+    append(&journal, 2);
+    let lost = journal.freeze(0).unwrap().unwrap();
+    journal.settle(0, PLACE).unwrap();
+    append(&journal, 1);
+    let waits = journal.freeze(1).unwrap().unwrap();
+    journal.reopen(0).unwrap();
+    assert_eq!(journal.open_batch().unwrap(), Some(lost.clone()));
+    assert_eq!(journal.counts().unwrap(), Counts { pending: 0, open: 3, anchored: 0 });
+    journal.settle(0, PLACE).unwrap();
+    assert_eq!((journal.open_batch().unwrap(), journal.batch(1).unwrap()), (None, Some(waits.clone())));
+    journal.reopen(1).unwrap();
+    assert_eq!(journal.open_batch().unwrap(), Some(waits));
+    assert_eq!(journal.counts().unwrap(), Counts { pending: 0, open: 1, anchored: 2 });
+    assert!(matches!(journal.reopen(7), Err(JournalError::NoBatch(7))));
+}
+
+#[test]
+fn the_last_block_that_named_weights_is_remembered() {
+    let folder = tempfile::tempdir().unwrap();
+    let weights = WeightsId([4; 32]);
+    assert_eq!(journal(folder.path()).named_at(weights).unwrap(), None);
+    journal(folder.path()).note_weights(weights, Place { block_number: 3, ..PLACE }).unwrap();
+    journal(folder.path()).note_weights(weights, PLACE).unwrap();
+    assert_eq!(journal(folder.path()).named_at(weights).unwrap(), Some(PLACE));
+}
+
+#[test]
 fn a_batch_that_lost_its_sequence_gives_its_receipts_back_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let journal = journal(folder.path());
@@ -97,6 +127,9 @@ fn a_charge_is_written_with_its_receipt() {
     journal.append(vec![paid(5), paid(7)], 0, |_| [0; 64]).unwrap();
     assert_eq!(journal.channel(3).unwrap().unwrap().spent, 12);
     assert_eq!(journal.channel(4).unwrap(), None);
+    journal.charge(Charge { channel: 4, price: 3 }).unwrap();
+    assert_eq!(journal.forget_channel(4).unwrap().map(|ledger| ledger.spent), Some(3));
+    assert_eq!((journal.forget_channel(4).unwrap(), journal.channel(4).unwrap()), (None, None));
     // The second of two answers is bad: neither is kept, neither is charged.
     let bad = Answer { output: vec![], ..answer(1) };
     assert!(matches!(journal.append(vec![paid(1), bad], 0, |_| [0; 64]), Err(JournalError::Empty)));

@@ -1,10 +1,16 @@
 use super::*;
-use crate::{health::State, scheduler::Refused};
+use crate::{
+    health::State,
+    receipts::{journal::Journal, writer::Writer},
+    scheduler::{Engines, Refused, TextStream},
+};
+use blyan_chain::Key;
 use blyan_primitives::{ids::Commitment, receipt::Sampling};
 use std::sync::{
     Mutex,
     atomic::{AtomicUsize, Ordering},
 };
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 const END: u32 = 999;
@@ -104,16 +110,32 @@ impl Executor for Counter {
 
 struct Setup {
     handle: Handle,
-    completions: mpsc::Receiver<Completion>,
+    completions: mpsc::Receiver<Finished>,
     health: Health,
     log: Arc<Mutex<Vec<String>>>,
     steps: Arc<AtomicUsize>,
 }
 
+async fn answer(completions: &mut mpsc::Receiver<Finished>) -> Completion {
+    match completions.recv().await {
+        Some(Finished::Answer(completion)) => *completion,
+        other => panic!("{other:?}"),
+    }
+}
+
 fn setup(max_batch: usize, max_queue: usize) -> Setup {
+    let (sender, completions) = mpsc::channel(16);
+    setup_with(max_batch, max_queue, sender, completions)
+}
+
+fn setup_with(
+    max_batch: usize,
+    max_queue: usize,
+    sender: mpsc::Sender<Finished>,
+    completions: mpsc::Receiver<Finished>,
+) -> Setup {
     let (log, steps) = (Arc::default(), Arc::default());
     let executor = Counter { log: Arc::clone(&log), steps: Arc::clone(&steps) };
-    let (sender, completions) = mpsc::channel(16);
     let health = Health::default();
     health.ready();
     let ids = (SpecId([1; 32]), WeightsId([2; 32]));
@@ -144,7 +166,7 @@ async fn an_answer_ends_at_its_limit_and_its_last_piece_waits_for_the_receipt() 
     let mut setup = setup(2, 2);
     let (job, mut events, _cancel) = job(vec![0], 4, &[]);
     setup.handle.submit(job).unwrap();
-    let completion = setup.completions.recv().await.unwrap();
+    let completion = answer(&mut setup.completions).await;
     assert_eq!(completion.answer.output, [1, 2, 3, 4]);
     assert_eq!((completion.answer.text.as_str(), completion.tail.as_str()), ("bcde", "e"));
     assert_eq!(completion.answer.finish, Finish::Length);
@@ -156,18 +178,49 @@ async fn an_answer_ends_at_its_limit_and_its_last_piece_waits_for_the_receipt() 
 }
 
 #[tokio::test]
-async fn an_end_token_and_a_stop_sequence_end_an_answer() {
+async fn an_end_token_and_a_stop_sequence_end_an_answer_and_its_last_piece_waits_for_the_receipt() {
     let mut setup = setup(2, 2);
-    let (ends, _events, _cancel) = job(vec![ENDS_AT_THREE, 0], 10, &[]);
-    setup.handle.submit(ends).unwrap();
-    let completion = setup.completions.recv().await.unwrap();
-    assert_eq!((completion.answer.output.len(), completion.answer.text.as_str()), (3, "bc"));
-    assert_eq!(completion.answer.finish, Finish::Stop);
-    let (stops, _events, _cancel) = job(vec![0], 10, &["de"]);
-    setup.handle.submit(stops).unwrap();
-    let completion = setup.completions.recv().await.unwrap();
-    assert_eq!((completion.answer.output.len(), completion.answer.text.as_str()), (4, "bc"));
-    assert_eq!(completion.answer.finish, Finish::Stop);
+    for (prompt, stop, tokens) in [(vec![ENDS_AT_THREE, 0], None, 3), (vec![0], Some("de"), 4)] {
+        let (job, mut events, _cancel) = job(prompt, 10, stop.as_slice());
+        setup.handle.submit(job).unwrap();
+        let completion = answer(&mut setup.completions).await;
+        assert_eq!((completion.answer.output.len(), completion.answer.text.as_str()), (tokens, "bc"));
+        assert_eq!((completion.answer.finish, completion.tail.as_str()), (Finish::Stop, "c"));
+        assert!(matches!(events.try_recv(), Ok(Event::Text(piece)) if piece == "b"));
+        assert!(events.try_recv().is_err(), "more than the first piece has left before there is a receipt");
+    }
+}
+
+#[tokio::test]
+async fn however_an_answer_ends_its_last_piece_leaves_after_its_receipt_is_on_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = Key::from_uri("//Alice").unwrap();
+    let journal = Arc::new(Journal::open(folder.path(), [1; 32], key.public(), 0).unwrap());
+    let writer = Writer {
+        journal: journal.clone(),
+        key,
+        appended: Arc::new(Notify::new()),
+        health: Health::default(),
+        metrics: Arc::new(Metrics::new().unwrap()),
+    };
+    let (sender, _thread) = writer.start().unwrap();
+    let setup = setup_with(1, 4, sender, mpsc::channel(1).1);
+    for (stored, (prompt, stop)) in (0..).zip([(vec![ENDS_AT_THREE, 0], None), (vec![0], Some("de")), (vec![0], None)])
+    {
+        let (job, mut events, _cancel) = job(prompt, 6, stop.as_slice());
+        setup.handle.submit(job).unwrap();
+        let done = loop {
+            match events.recv().await.unwrap() {
+                // "c" is the last piece of the first two answers.
+                Event::Text(piece) => assert!(stored == 2 || piece == "b", "{piece} left too early"),
+                Event::Done(done) => break done,
+                Event::Failed(failure) => panic!("{failure}"),
+            }
+        };
+        assert!(!done.tail.is_empty());
+        let (receipt, _) = journal.get(done.receipt).unwrap().expect("the receipt is on disk");
+        assert!(receipt.text.ends_with(&done.tail));
+    }
 }
 
 #[tokio::test]
@@ -180,8 +233,8 @@ async fn prompts_are_computed_in_pieces_between_the_tokens_of_running_answers() 
     }
     let (long, _long_events, _long_cancel) = job(vec![7; 200], 2, &[]);
     setup.handle.submit(long).unwrap();
-    setup.completions.recv().await.unwrap();
-    setup.completions.recv().await.unwrap();
+    answer(&mut setup.completions).await;
+    answer(&mut setup.completions).await;
     let log = setup.log.lock().unwrap().join(", ");
     let pieces = "prefill 64, decode 1, prefill 64, decode 1, prefill 64, decode 1, prefill 64, decode 2";
     assert!(log.contains(pieces), "{log}");
@@ -211,13 +264,13 @@ async fn a_client_that_leaves_frees_its_place_and_gets_a_receipt_for_what_was_co
     setup.handle.submit(endless).unwrap();
     assert!(matches!(events.recv().await, Some(Event::Text(_))));
     cancel.cancel();
-    let completion = setup.completions.recv().await.unwrap();
+    let completion = answer(&mut setup.completions).await;
     assert_eq!(completion.answer.finish, Finish::Cancelled);
     assert!(!completion.answer.output.is_empty() && completion.answer.output.len() < 1000);
     assert_eq!(completion.answer.commitments.len(), completion.answer.output.len());
     let (next, _events, _cancel) = job(vec![0], 2, &[]);
     setup.handle.submit(next).unwrap();
-    assert_eq!(setup.completions.recv().await.unwrap().answer.finish, Finish::Length);
+    assert_eq!(answer(&mut setup.completions).await.answer.finish, Finish::Length);
 }
 
 #[tokio::test]
@@ -236,7 +289,7 @@ async fn an_answer_that_cannot_be_computed_fails_alone() {
             }
         }
     }
-    assert_eq!(setup.completions.recv().await.unwrap().answer.output.len(), 5);
+    assert_eq!(answer(&mut setup.completions).await.answer.output.len(), 5);
     assert!(setup.health.is_ready());
 }
 
@@ -267,20 +320,62 @@ async fn dropping_the_last_handle_lets_running_answers_finish() {
     let (job, _events, _cancel) = job(vec![0], 20, &[]);
     setup.handle.submit(job).unwrap();
     drop(setup.handle);
-    assert_eq!(setup.completions.recv().await.unwrap().answer.output.len(), 20);
+    assert_eq!(answer(&mut setup.completions).await.answer.output.len(), 20);
     assert!(setup.completions.recv().await.is_none());
 }
 
 #[tokio::test]
 async fn an_abort_ends_running_answers_with_what_they_have_and_loses_what_waits() {
     let mut setup = setup(1, 4);
+    let engines = Engines::default();
+    engines.watch(&setup.handle);
     let (running, mut running_events, _cancel) = job(vec![0], 100_000, &[]);
     let (waits, mut waiting, _waits_cancel) = job(vec![0], 5, &[]);
     setup.handle.submit(running).unwrap();
     assert!(matches!(running_events.recv().await, Some(Event::Text(_))));
     setup.handle.submit(waits).unwrap();
-    setup.handle.abort();
-    assert_eq!(setup.completions.recv().await.unwrap().answer.finish, Finish::Cancelled);
+    engines.abort();
+    assert_eq!(answer(&mut setup.completions).await.answer.finish, Finish::Cancelled);
     assert!(matches!(waiting.recv().await, Some(Event::Failed(Failure::Stopped))));
     assert!(setup.completions.recv().await.is_none() && setup.handle.is_idle());
+}
+
+#[tokio::test]
+async fn a_former_engine_is_busy_until_its_last_answer_is_over() {
+    let (mut former, present) = (setup(1, 4), setup(1, 4));
+    let engines = Engines::default();
+    engines.watch(&former.handle);
+    let (job, _events, _cancel) = job(vec![0], 20, &[]);
+    former.handle.submit(job).unwrap();
+    // As when another model is served from now on.
+    let Setup { handle, completions, .. } = &mut former;
+    engines.watch(&present.handle);
+    drop(std::mem::replace(handle, present.handle.clone()));
+    assert!(!engines.are_idle() && present.handle.is_idle());
+    assert_eq!(answer(completions).await.answer.output.len(), 20);
+    while !engines.are_idle() {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn answers_computed_on_damaged_bytes_are_discarded_without_a_receipt() {
+    let mut setup = setup(1, 4);
+    let engines = Engines::default();
+    engines.watch(&setup.handle);
+    let (running, mut events, _cancel) = job(vec![0], 100_000, &[]);
+    let (waits, mut waiting, _waits_cancel) = job(vec![0], 5, &[]);
+    setup.handle.submit(running).unwrap();
+    assert!(matches!(events.recv().await, Some(Event::Text(_))));
+    setup.handle.submit(waits).unwrap();
+    engines.discard();
+    for events in [&mut events, &mut waiting] {
+        loop {
+            match events.recv().await {
+                Some(Event::Text(_)) => continue,
+                other => break assert!(matches!(other, Some(Event::Failed(Failure::Damaged))), "{other:?}"),
+            }
+        }
+    }
+    assert!(setup.completions.recv().await.is_none(), "nothing is signed");
 }

