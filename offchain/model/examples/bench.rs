@@ -11,14 +11,18 @@
 //! load on the machine only ever takes away; medians are beside them.
 //!
 //! `load_heap_bytes` is what making a model of verified, mapped blocks allocates, and `heap_bytes_per_token` what a step of
-//! decoding allocates beside the room for its own keys and values, on one thread. They bound what can have been copied: the
-//! weights stay where the files are mapped.
+//! decoding allocates beside the room for its own keys and values, on one thread. They bound what can have been copied: less
+//! than `smallest_matrix_bytes` means that no matrix was, and the weights stayed where the files are mapped.
 
 use blyan_model::{
     exec::{Engine, EngineConfig, Model, ModelBlocks},
     import::{ImportOptions, import_gguf},
 };
-use blyan_primitives::{ids::ContentHash, receipt::Sampling, spec::Name};
+use blyan_primitives::{
+    ids::ContentHash,
+    receipt::Sampling,
+    spec::{Dimensions, Name},
+};
 use blyan_tensorblock::{Block, VerifiedBlock, default_threads};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, env, error::Error, hint::black_box, path::Path, sync::Arc, thread, time::Instant};
@@ -58,6 +62,7 @@ fn main() -> Fallible<()> {
         let mut figures = measure(&model, threads, &plan, &buffer)?;
         figures["load_heap_bytes"] = load_heap_bytes.into();
         figures["heap_bytes_per_token"] = heap_bytes_per_token.into();
+        figures["smallest_matrix_bytes"] = smallest_matrix(&model.spec().dimensions).into();
         println!("{figures}");
     }
     Ok(())
@@ -88,6 +93,13 @@ fn load(source: &Path, folder: &Path) -> Fallible<(Arc<Model>, u64)> {
     let allocated = allocation_counter::measure(|| model = Some(Model::load(blocks)));
     let model = model.ok_or("the model was not loaded")??;
     Ok((Arc::new(model), allocated.bytes_total))
+}
+
+/// Bytes of the model's smallest int8 matrix.
+fn smallest_matrix(d: &Dimensions) -> u64 {
+    // Every matrix has the residual stream on one side.
+    let keys = u64::from(d.kv_heads) * u64::from(d.head_dim);
+    u64::from(d.hidden) * keys.min(u64::from(d.ffn)).min(u64::from(d.vocab))
 }
 
 /// Bytes that a step of decoding allocates, without those of the keys and values that it keeps.

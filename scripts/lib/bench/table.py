@@ -5,6 +5,15 @@ import sys
 
 # What tells the runs of a benchmark apart: the heads of its columns.
 LABELS = ["weights", "threads", "operation"]
+# Figures in this order, others after them: JSON has them sorted by name.
+ORDER = [
+    "code_path", "prompt_tokens", "answer_tokens",
+    "prefill_tokens_per_second", "decode_tokens_per_second", "decode_after_prompt_tokens_per_second", "medians",
+    "weight_bytes_per_token", "bytes_per_token", "bytes_per_token_after_prompt",
+    "weight_gb_per_second", "weight_gb_per_second_after_prompt", "gb_per_second", "gb_per_second_after_prompt",
+    "memory_gb_per_second", "bandwidth_fraction", "bandwidth_fraction_after_prompt",
+    "load_heap_bytes", "heap_bytes_per_token", "smallest_matrix_bytes", "samples", "p50_ms", "p95_ms", "bytes_copied_at_most",
+]
 # These have a line for each row: their figures are of different kinds.
 LISTS = ["target"]
 
@@ -38,4 +47,5 @@ for name, rows in groups.items():
         table([keys, *([show(row[key]) for key in keys] for row in rows)])
         continue
     figures = [key for key in keys if key not in LABELS]
+    figures.sort(key=lambda key: ORDER.index(key) if key in ORDER else len(ORDER))
     table([["", *map(head, rows)], *([key, *(show(row.get(key, "")) for row in rows)] for key in figures)])

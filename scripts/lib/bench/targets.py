@@ -34,7 +34,7 @@ if ours:
     memory = best(ours, "memory_gb_per_second")
     target(
         "decode, bytes read a second, over the memory's bandwidth",
-        max(best(ours, "gb_per_second"), best(ours, "gb_per_second_after_prompt")) / memory,
+        best(ours, "gb_per_second_after_prompt") / memory,
         ">= 0.6",
         least=0.6,
     )
@@ -57,11 +57,12 @@ if ours and theirs:
 if "load" in tiles:
     target("tile load, warm, p95 in ms", tiles["load"]["p95_ms"], "< 1", below=1)
 if ours:
-    # What is allocated at all bounds what can have been copied: a thousandth of the weights means that no tensor was.
+    # What is allocated at all bounds what can have been copied.
     copied = max(best(ours, "load_heap_bytes"), best(ours, "heap_bytes_per_token"))
+    smallest = best(ours, "smallest_matrix_bytes")
     target(
-        "weights copied on the serving path, at most, as a part of all",
-        copied / best(ours, "weight_bytes_per_token"),
-        "0 tensors, so < 0.001",
-        below=0.001,
+        "0 bytes of weights copied on the serving path: allocated at most",
+        copied,
+        f"< {smallest:,}, the smallest matrix",
+        below=smallest,
     )
