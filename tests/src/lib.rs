@@ -40,7 +40,10 @@ impl Node {
         std::fs::create_dir_all(base)?;
         let base_path = base.join("node");
         let base_path = base_path.to_str().context("the folder's name is not UTF-8")?;
-        let mut all = vec!["--chain", chain, "--base-path", base_path, "--no-prometheus", "--no-telemetry"];
+        let mut all = vec!["--chain", chain, "--base-path", base_path, "--no-telemetry"];
+        if !args.contains(&"--prometheus-port") {
+            all.push("--no-prometheus");
+        }
         for (flag, free) in [("--rpc-port", "0"), ("--port", "0")] {
             if !args.contains(&flag) {
                 all.extend([flag, free]);
@@ -201,9 +204,30 @@ pub fn put_tiny(folder: &Path) -> Result<()> {
 
 /// Runs one of the scripts in `tests/clients` with `program`; scripts/test has installed what they need.
 pub async fn client(program: &str, script: &str, args: &[&str]) -> Result<()> {
-    let folder = std::env::var_os("BLYAN_CLIENTS").map(PathBuf::from);
-    let folder =
-        folder.context("BLYAN_CLIENTS is not set: run the tests by scripts/test, which installs the clients")?;
+    let out = run_script("BLYAN_CLIENTS", program, script, args).await?;
+    ensure!(out.trim().ends_with("ok"), "{script} did not say that it is content:\n{out}");
+    Ok(())
+}
+
+/// Runs one of the scripts in `tests/operation` and returns what it printed.
+pub async fn operation(script: &str, args: &[&str]) -> Result<String> {
+    run_script("BLYAN_OPERATION", "python3", script, args).await
+}
+
+/// A program that scripts/lib/operation.sh took from Debian's packages.
+pub fn debian(program: &str) -> Result<PathBuf> {
+    Ok(installed("BLYAN_OPERATION")?.join("debian/usr/bin").join(program))
+}
+
+/// The folder that `variable` names, into which scripts/test installs what tests speak with.
+fn installed(variable: &str) -> Result<PathBuf> {
+    let folder = std::env::var_os(variable).map(PathBuf::from);
+    folder
+        .with_context(|| format!("{variable} is not set: run the tests by scripts/test, which installs what they need"))
+}
+
+async fn run_script(variable: &str, program: &str, script: &str, args: &[&str]) -> Result<String> {
+    let folder = installed(variable)?;
     let run = Command::new(program)
         .arg(folder.join(script))
         .args(args)
@@ -212,8 +236,8 @@ pub async fn client(program: &str, script: &str, args: &[&str]) -> Result<()> {
         .output();
     let output = timeout(START, run).await.with_context(|| format!("{script} did not end within {START:?}"))??;
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    ensure!(output.status.success() && out.trim().ends_with("ok"), "{script}: {}\n{out}\n{err}", output.status);
-    Ok(())
+    ensure!(output.status.success(), "{script}: {}\n{out}\n{err}", output.status);
+    Ok(out.into_owned())
 }
 
 /// Runs `blyan` and returns what it printed on standard output; fails with its standard error.

@@ -34,7 +34,7 @@ impl Metrics {
     pub fn new() -> prometheus::Result<Self> {
         let counter = |name, help| IntCounter::new(name, help);
         let gauge = |name, help| IntGauge::new(name, help);
-        Ok(Self {
+        let metrics = Self {
             connected: gauge("blyan_chain_connected_bool", "1 while the node answers")?,
             finalized_number: gauge("blyan_chain_finalized_number", "Number of the finalized head")?,
             delivered_number: gauge("blyan_chain_delivered_number", "Number of the last finalized block delivered")?,
@@ -53,7 +53,12 @@ impl Metrics {
                 Opts::new("blyan_chain_tx_open", "Submissions whose outcome is not finalized"),
                 &["account"],
             )?,
-        })
+        };
+        // A counter that appears with its first failure shows no increase to whoever looks for one: all start at 0.
+        for result in ["ok", "dispatch_error", "unknown", "seen", "never_included"] {
+            metrics.tx_done.with_label_values(&[result]);
+        }
+        Ok(metrics)
     }
 
     /// Metrics registered under `registry`.

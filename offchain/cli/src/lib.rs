@@ -4,6 +4,7 @@ pub mod api;
 pub mod chat;
 pub mod dev;
 pub mod genesis;
+pub mod health;
 pub mod model;
 pub mod out;
 pub mod process;

@@ -1,6 +1,6 @@
 //! `blyan`: the command line for people.
 
-use blyan_cli::{chat, dev, model, out::Closed, process::Interrupted, receipt, worker};
+use blyan_cli::{chat, dev, health, model, out::Closed, process::Interrupted, receipt, worker};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
@@ -29,6 +29,8 @@ enum Command {
     Worker(worker::WorkerCommand),
     #[command(subcommand)]
     Receipt(receipt::ReceiptCommand),
+    #[command(subcommand)]
+    Health(health::HealthCommand),
 }
 
 #[tokio::main]
@@ -48,6 +50,7 @@ async fn main() -> ExitCode {
         Command::Model(command) => model::run(command).await,
         Command::Worker(command) => worker::run(command).await,
         Command::Receipt(command) => receipt::run(command).await,
+        Command::Health(command) => health::run(command).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

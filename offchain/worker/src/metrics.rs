@@ -135,6 +135,13 @@ impl Metrics {
             charged: register!(Counter::new("blyan_worker_charged_bly_total", "Amount charged, in BLY.")),
             registry,
         };
+        // A counter that appears with its first failure shows no increase to whoever looks for one: all start at 0.
+        for reason in ["stop", "length", "cancelled", "failed"] {
+            metrics.answers.with_label_values(&[reason]);
+        }
+        for outcome in ["ok", "failed"] {
+            metrics.heartbeats.with_label_values(&[outcome]);
+        }
         Ok(metrics)
     }
 
@@ -172,6 +179,8 @@ mod tests {
             "blyan_worker_receipts{state=\"pending\"} 2",
             "blyan_worker_requests_total{route=\"/health\",status=\"200\"} 1",
             "blyan_worker_queue_requests 0",
+            "blyan_worker_answers_total{reason=\"failed\"} 0",
+            "blyan_worker_heartbeats_total{outcome=\"failed\"} 0",
         ] {
             assert!(text.contains(line), "{line} is missing in {text}");
         }
