@@ -11,6 +11,8 @@
 //! - [`hardware`]: hardware profiles and the tiers they fall into.
 //! - [`receipt`]: signed commitments to answers, and the rolling commitment inside them.
 //! - [`payment`]: vouchers of payment channels.
+//! - [`pact`]: the Genesis Pact, every number that governance can change, and its bounds.
+//! - [`trust`]: levels of trust, quotas and quarantine.
 //! - [`worker`]: what workers say of themselves, their roles and heartbeats.
 //! - [`genesis`]: the model that a chain starts with.
 //! - [`traits`]: how pallets reach each other.
@@ -30,11 +32,13 @@ pub mod hardware;
 pub mod hash;
 pub mod ids;
 pub mod merkle;
+pub mod pact;
 pub mod payment;
 #[cfg(test)]
 mod pins;
 pub mod receipt;
 pub mod spec;
 pub mod traits;
+pub mod trust;
 pub mod version;
 pub mod worker;

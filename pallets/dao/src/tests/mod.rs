@@ -1,0 +1,9 @@
+mod agenda;
+mod appeals;
+mod cleaning;
+mod counting;
+mod model;
+mod polls;
+mod referenda;
+mod state;
+mod tracks;

@@ -1,0 +1,9 @@
+mod fees;
+mod genesis;
+mod payout;
+mod pools;
+mod queries;
+mod slashes;
+mod state;
+mod sums;
+mod treasury;

@@ -1,0 +1,4 @@
+mod changes;
+mod genesis;
+mod reading;
+mod state;
