@@ -1,0 +1,13 @@
+mod delegations;
+mod elections;
+mod exposures;
+mod genesis;
+mod queries;
+mod rewards;
+mod slashing;
+mod state;
+mod sums;
+mod validators;
+mod weights;
+mod withdrawals;
+mod workers;
