@@ -81,29 +81,29 @@ where
 
     fn report(&self, slot: Slot, author: AuthorityIndex, first: Header, second: Header) -> Result<(), Error> {
         let parent = second.parent_hash;
-        let api = self.client.runtime_api();
+        // An instance of the API answers of one block only.
+        let api = || self.client.runtime_api();
         // The epoch of the block: its parent's, or the next one when the block is the first of it.
-        let mut epoch = api.current_epoch(parent)?;
+        let mut epoch = api().current_epoch(parent)?;
         if slot >= epoch.start_slot.saturating_add(epoch.duration) {
-            epoch = api.next_epoch(parent)?;
+            epoch = api().next_epoch(parent)?;
         }
         let index = usize::try_from(author).map_err(|_| Error::UnknownAuthority(author))?;
         let (offender, _) = epoch.authorities.get(index).cloned().ok_or(Error::UnknownAuthority(author))?;
 
+        let imported = first.hash();
         let proof = EquivocationProof { offender: offender.clone(), slot, first_header: first, second_header: second };
         if !sp_consensus_babe::check_equivocation_proof(proof.clone()) {
             return Err(Error::Unproven);
         }
 
+        // The proof of the key must be of the session that the slot belongs to. That is the session of the state after the
+        // block, and not always of the state before it. Should the block not be imported yet, the best one's has to do.
         let best = self.client.info().best_hash;
-        // Keys are proved in the session that they belong to: the parent's, unless the block starts a session.
-        let prove_key = |at: Hash| api.generate_key_ownership_proof(at, slot, offender.clone());
-        let key_owner = match prove_key(parent)? {
-            Some(owner) => owner,
-            None => prove_key(best)?.ok_or(Error::NoKeyOwner)?,
-        };
+        let prove_key = |at: Hash| api().generate_key_ownership_proof(at, slot, offender.clone());
+        let key_owner = prove_key(imported).or_else(|_| prove_key(best))?.ok_or(Error::NoKeyOwner)?;
 
-        let mut api = self.client.runtime_api();
+        let mut api = api();
         api.register_extension(self.pool.offchain_transaction_pool(best));
         api.submit_report_equivocation_unsigned_extrinsic(best, proof, key_owner)?.ok_or(Error::Refused)
     }

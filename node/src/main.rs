@@ -3,10 +3,12 @@
 #![recursion_limit = "512"]
 #![allow(clippy::result_large_err, reason = "the SDK's own error, which its traits ask for")]
 
+mod chain_metrics;
 mod chain_spec;
 mod cli;
 mod command;
 mod equivocation;
+mod pact;
 mod rpc;
 mod service;
 

@@ -1,6 +1,6 @@
 //! Puts a node together: database, transaction pool, consensus, network and RPC.
 
-use crate::{equivocation::ReportEquivocations, rpc};
+use crate::{chain_metrics::ChainMetrics, equivocation::ReportEquivocations, pact, rpc};
 use blyan_runtime::{OpaqueBlock as Block, RuntimeApi};
 use futures::FutureExt;
 use polkadot_sdk::*;
@@ -165,6 +165,8 @@ pub(crate) fn start<N: NetworkBackend<Block, <Block as BlockT>::Hash>>(
         mut telemetry,
     } = assemble(&config)?;
 
+    pact::check(&client)?;
+
     let genesis = client.block_hash(0)?.ok_or_else(|| Error::Other("the database has no genesis block".into()))?;
     let registry = config.prometheus_registry().cloned();
     let mut net_config =
@@ -200,6 +202,11 @@ pub(crate) fn start<N: NetworkBackend<Block, <Block as BlockT>::Hash>>(
             metrics,
             gap_sync_body_policy: None,
         })?;
+
+    if let Some(registry) = &registry {
+        let metrics = ChainMetrics::register(registry)?;
+        task_manager.spawn_handle().spawn_blocking("chain-metrics", None, metrics.run(client.clone()));
+    }
 
     if config.offchain_worker.enabled {
         spawn_offchain_workers(&config, &task_manager, &client, &backend, &keystore, &pool, network.clone())?;
@@ -274,8 +281,9 @@ pub(crate) fn start<N: NetworkBackend<Block, <Block as BlockT>::Hash>>(
             force_authoring,
             backoff_authoring_blocks: Some(BackoffAuthoringOnFinalizedHeadLagging::default()),
             babe_link,
-            // The other half of the slot is for the block to reach and pass the other validators.
-            block_proposal_slot_portion: SlotProportion::new(0.5),
+            // The proposer stops after two thirds of this: with half a slot after one second, when a block of transfers is not
+            // yet as full as its weight allows. What is left is for the block to reach and pass the other validators.
+            block_proposal_slot_portion: SlotProportion::new(2.0 / 3.0),
             max_block_proposal_slot_portion: None,
             telemetry: telemetry.as_ref().map(Telemetry::handle),
         })?;

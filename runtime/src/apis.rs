@@ -6,11 +6,14 @@
 use crate::benchmarks;
 use crate::{
     configs::babe::GENESIS_EPOCH,
-    constants::time::EPOCH_SLOTS,
     genesis,
-    query::{self, Anchor, BlockEntry, Channel, Registration, Served, SlotHead, SpecEntry, WorkerEntry},
-    AccountId, Babe, Balance, Block, Executive, Experts, Grandpa, Historical, Inference, InherentDataExt, Meta, Nonce,
-    Runtime, RuntimeCall, RuntimeGenesisConfig, SessionKeys, System, TransactionPayment, Workers, VERSION,
+    query::{
+        self, Anchor, BlockEntry, ChainStatus, Channel, PactStatus, Registration, Served, SlotHead, SpecEntry,
+        WorkerEntry,
+    },
+    AccountId, Babe, Balance, Balances, Block, Economy, Executive, Experts, Grandpa, Historical, Inference,
+    InherentDataExt, Meta, Nonce, Pact, Runtime, RuntimeCall, RuntimeGenesisConfig, Session, SessionKeys, System,
+    TransactionPayment, Workers, VERSION,
 };
 use alloc::vec::Vec;
 use blyan_primitives::{
@@ -114,7 +117,7 @@ impl_runtime_apis! {
             let epoch = Babe::epoch_config().unwrap_or(GENESIS_EPOCH);
             sp_consensus_babe::BabeConfiguration {
                 slot_duration: Babe::slot_duration(),
-                epoch_length: EPOCH_SLOTS,
+                epoch_length: Pact::session_slots().into(),
                 c: epoch.c,
                 authorities: Babe::authorities().to_vec(),
                 randomness: Babe::randomness(),
@@ -277,6 +280,32 @@ impl_runtime_apis! {
 
         fn channel(id: ChannelId) -> Option<Channel> {
             Inference::channel(id)
+        }
+
+        fn pact() -> PactStatus {
+            PactStatus {
+                network: Pact::network(),
+                entries: Pact::entries(),
+                revision: Pact::revision(),
+                hash: Pact::hash(),
+                bounds_hash: Pact::bounds_hash(),
+            }
+        }
+
+        fn chain_status() -> ChainStatus {
+            let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+            ChainStatus {
+                closed_until: pallet_safe_mode::EnteredUntil::<Runtime>::get(),
+                is_migrating: pallet_migrations::Cursor::<Runtime>::exists(),
+                era: pallet_blyan_staking::ActiveEra::<Runtime>::get(),
+                candidates: pallet_blyan_staking::Candidates::<Runtime>::count(),
+                validators: count(Session::validators().len()),
+                disabled: count(Session::disabled_validators().len()),
+                pending_slashes: pallet_blyan_staking::PendingSlashes::<Runtime>::count(),
+                workers: pallet_blyan_workers::Workers::<Runtime>::count(),
+                issuance: Balances::total_issuance(),
+                treasury: Economy::treasury().available,
+            }
         }
     }
 

@@ -30,9 +30,12 @@ use sp_runtime::{traits::IdentifyAccount, MultiSigner};
 
 frame_benchmarking::define_benchmarks!(
     [pallet_balances, crate::Balances]
+    [pallet_migrations, crate::Migrations]
     [pallet_multisig, crate::Multisig]
     [pallet_preimage, crate::Preimage]
     [pallet_proxy, crate::Proxy]
+    [pallet_referenda, crate::Referenda]
+    [pallet_safe_mode, crate::SafeMode]
     [pallet_scheduler, crate::Scheduler]
     [pallet_sudo, crate::Sudo]
     [pallet_timestamp, crate::Timestamp]
@@ -41,6 +44,10 @@ frame_benchmarking::define_benchmarks!(
     [pallet_blyan_meta, crate::Meta]
     [pallet_blyan_workers, crate::Workers]
     [pallet_blyan_inference, crate::Inference]
+    [pallet_blyan_pact, crate::Pact]
+    [pallet_blyan_economy, crate::Economy]
+    [pallet_blyan_staking, crate::Staking]
+    [pallet_blyan_dao, crate::Dao]
 );
 
 /// The benchmarks there are, and what the chain stores.

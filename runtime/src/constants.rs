@@ -39,10 +39,9 @@ pub mod time {
     pub const HOURS: BlockNumber = MINUTES * 60;
     /// Blocks a day.
     pub const DAYS: BlockNumber = HOURS * 24;
-    /// Length of an epoch, which is also a session, in slots: ten minutes.
-    pub const EPOCH_SLOTS: u64 = 200;
-    /// Sessions after which an equivocation can no longer be reported: seven days.
-    pub const REPORTABLE_SESSIONS: u32 = 7 * DAYS / EPOCH_SLOTS as u32;
+    /// Most sessions for which an equivocation can be reported: those of the longest unbonding that a Pact allows, in the
+    /// longest eras.
+    pub const REPORTABLE_SESSIONS: u32 = 120 * 144;
     /// Of four slots one has a primary author on average; the others fall to their secondary author.
     pub const PRIMARY_PROBABILITY: (u64, u64) = (1, 4);
 }

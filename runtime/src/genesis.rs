@@ -1,21 +1,27 @@
 //! Presets that a chain can start from.
 //!
-//! | preset | validators | model |
-//! |---|---|---|
-//! | `development` | Alice | SmolLM2-135M-Instruct, upcycled to four experts a layer |
-//! | `local_testnet` | Alice, Bob, Charlie, Dave | the same |
-//! | `tiny_development` | Alice | the byte-level model that tests use |
-//! | `tiny_local` | Alice, Bob, Charlie, Dave | the same |
+//! | preset | validators | sudo | model |
+//! |---|---|---|---|
+//! | `development` | Alice | Alice | SmolLM2-135M-Instruct, upcycled to four experts a layer |
+//! | `local_testnet` | Alice, Bob, Charlie, Dave | nobody | the same |
+//! | `tiny_development` | Alice | Alice | the byte-level model that tests use |
+//! | `tiny_local` | Alice, Bob, Charlie, Dave | nobody | the same |
 //!
-//! All of them give the well-known development accounts a million BLY each and make Alice sudo: they are for machines that
+//! All of them give the well-known development accounts a million BLY each, of which validators bond a tenth, open the
+//! treasury's account, and have the Genesis Pact of a local network, with eras of half a minute: they are for machines that
 //! nobody else relies on.
 
 use crate::{
-    configs::babe::GENESIS_EPOCH, constants::currency::BLY, AccountId, BabeConfig, Balance, BalancesConfig,
-    ExpertsConfig, MetaConfig, RuntimeGenesisConfig, SessionConfig, SessionKeys, SudoConfig,
+    configs::babe::GENESIS_EPOCH,
+    constants::currency::{BLY, EXISTENTIAL_DEPOSIT},
+    AccountId, BabeConfig, Balance, BalancesConfig, Economy, ExpertsConfig, MetaConfig, PactConfig,
+    RuntimeGenesisConfig, SessionConfig, SessionKeys, StakingConfig, SudoConfig,
 };
 use alloc::vec::Vec;
-use blyan_primitives::genesis::GenesisModel;
+use blyan_primitives::{
+    genesis::GenesisModel,
+    pact::{Network, Ppm},
+};
 use frame_support::build_struct_json_patch;
 use polkadot_sdk::*;
 use serde_json::Value;
@@ -33,6 +39,8 @@ pub const PRESETS: [&str; 4] = [DEV_PRESET, LOCAL_PRESET, TINY_DEV_PRESET, TINY_
 
 /// What each development account starts with.
 pub const ENDOWMENT: Balance = 1_000_000 * BLY;
+/// What each validator of a preset bonds of it.
+pub const VALIDATOR_BOND: Balance = 100_000 * BLY;
 
 type Authority = (Sr25519Keyring, Ed25519Keyring);
 
@@ -49,30 +57,39 @@ const SMOLLM2_135M: &str = include_str!("../genesis/smollm2-135m.json");
 /// The byte-level model, made from a seed.
 const TINY: &str = include_str!("../genesis/tiny.json");
 
+/// What a preset starts with.
+struct Preset {
+    validators: &'static [Authority],
+    sudo: Option<Sr25519Keyring>,
+    model: &'static str,
+}
+
 /// The preset called `id` as JSON, to be merged into the default configuration. `None` when there is no such preset.
 pub fn preset(id: &PresetId) -> Option<Vec<u8>> {
-    let (authorities, model) = parts(id.as_str())?;
+    let Preset { validators, sudo, model } = find(id.as_str())?;
     // Both steps are total on the files above, which a test reads; a preset that was edited into nonsense is missing.
     let model = serde_json::from_str(model).ok()?;
-    serde_json::to_vec(&config(authorities, model)).ok()
+    serde_json::to_vec(&config(validators, sudo, model)).ok()
 }
 
 /// The model that the preset called `id` starts with, as the import printed it.
 pub fn model_json(id: &str) -> Option<&'static str> {
-    parts(id).map(|(_, model)| model)
+    find(id).map(|preset| preset.model)
 }
 
-fn parts(id: &str) -> Option<(&'static [Authority], &'static str)> {
+fn find(id: &str) -> Option<Preset> {
+    let development = |model| Preset { validators: ONE, sudo: Some(Sr25519Keyring::Alice), model };
+    let local = |model| Preset { validators: FOUR, sudo: None, model };
     match id {
-        DEV_PRESET => Some((ONE, SMOLLM2_135M)),
-        LOCAL_PRESET => Some((FOUR, SMOLLM2_135M)),
-        TINY_DEV_PRESET => Some((ONE, TINY)),
-        TINY_LOCAL_PRESET => Some((FOUR, TINY)),
+        DEV_PRESET => Some(development(SMOLLM2_135M)),
+        LOCAL_PRESET => Some(local(SMOLLM2_135M)),
+        TINY_DEV_PRESET => Some(development(TINY)),
+        TINY_LOCAL_PRESET => Some(local(TINY)),
         _ => None,
     }
 }
 
-fn config(authorities: &[Authority], model: GenesisModel) -> Value {
+fn config(validators: &[Authority], sudo: Option<Sr25519Keyring>, model: GenesisModel) -> Value {
     let session_keys = |(babe, grandpa): &Authority| {
         let account: AccountId = babe.to_account_id();
         let keys = SessionKeys { babe: babe.public().into(), grandpa: grandpa.public().into() };
@@ -80,11 +97,19 @@ fn config(authorities: &[Authority], model: GenesisModel) -> Value {
     };
     build_struct_json_patch!(RuntimeGenesisConfig {
         balances: BalancesConfig {
-            balances: Sr25519Keyring::iter().map(|who| (who.to_account_id(), ENDOWMENT)).collect(),
+            // What the fees of a transaction give the treasury would not suffice to open its account, and be burnt.
+            balances: Sr25519Keyring::iter()
+                .map(|who| (who.to_account_id(), ENDOWMENT))
+                .chain([(Economy::treasury_account(), EXISTENTIAL_DEPOSIT)])
+                .collect(),
+        },
+        pact: PactConfig { network: Network::LOCAL },
+        staking: StakingConfig {
+            validators: validators.iter().map(|(who, _)| (who.to_account_id(), VALIDATOR_BOND, Ppm(0))).collect(),
         },
         babe: BabeConfig { epoch_config: GENESIS_EPOCH },
-        session: SessionConfig { keys: authorities.iter().map(session_keys).collect() },
-        sudo: SudoConfig { key: Some(Sr25519Keyring::Alice.to_account_id()) },
+        session: SessionConfig { keys: validators.iter().map(session_keys).collect() },
+        sudo: SudoConfig { key: sudo.map(|who| who.to_account_id()) },
         experts: ExpertsConfig { heads: model.slots().collect(), blocks: model.blocks.into_iter().collect() },
         meta: MetaConfig { spec: Some(model.spec) },
     })

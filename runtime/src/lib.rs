@@ -2,10 +2,13 @@
 //!
 //! Consensus is BABE with GRANDPA finality over a set of validators that sessions rotate; accounts, fees and governance
 //! of small things come from the SDK's pallets; what the chain is for is in ours: [`Meta`] (model specifications),
-//! [`Experts`] (weight blocks and slot heads), [`Workers`] (who executes) and [`Inference`] (receipts and payment).
+//! [`Experts`] (weight blocks and slot heads), [`Workers`] (who executes) and [`Inference`] (receipts and payment). Ours too
+//! are what holds it together: [`Pact`] (the numbers that all agree on), [`Economy`] (issuance and pools), [`Staking`] (who
+//! validates, and what is at stake) and [`Dao`] (one machine, one vote).
 //!
 //! - [`configs`]: how each pallet is configured, a file per pallet.
 //! - [`constants`]: currency, time and limits.
+//! - [`migrations`]: what the first blocks of a new version change in the state.
 //! - [`query`]: the runtime API behind the node's `blyan_*` methods.
 //! - [`genesis`]: the presets that a chain can start from.
 //!
@@ -35,6 +38,7 @@ pub mod benchmarks;
 pub mod configs;
 pub mod constants;
 pub mod genesis;
+pub mod migrations;
 pub mod query;
 
 use alloc::{borrow::Cow, vec::Vec};
@@ -98,9 +102,6 @@ pub type SignedPayload = generic::SignedPayload<RuntimeCall, TxExtension>;
 pub type Executive =
     frame_executive::Executive<Runtime, Block, frame_system::ChainContext<Runtime>, Runtime, AllPalletsWithSystem>;
 
-/// Migrations that the current version runs, once, in its first block.
-pub type SingleBlockMigrations = ();
-
 impl_opaque_keys! {
     /// Keys of a validator.
     pub struct SessionKeys {
@@ -111,7 +112,11 @@ impl_opaque_keys! {
     }
 }
 
+#[cfg(feature = "next-release")]
+pub use migrations::next::VERSION;
+
 /// Version of this runtime.
+#[cfg(not(feature = "next-release"))]
 #[sp_version::runtime_version]
 pub const VERSION: RuntimeVersion = RuntimeVersion {
     spec_name: Cow::Borrowed("blyan"),
@@ -124,7 +129,8 @@ pub const VERSION: RuntimeVersion = RuntimeVersion {
     system_version: 1,
 };
 
-#[frame_support::runtime]
+// "Legacy" is the order in which the pallets stand below, for genesis and hooks. Otherwise it would be that of their indices.
+#[frame_support::runtime(legacy_ordering)]
 mod runtime {
     #[runtime::runtime]
     #[runtime::derive(
@@ -152,13 +158,21 @@ mod runtime {
     #[runtime::pallet_index(3)]
     pub type Authorship = pallet_authorship;
 
-    // Money: 10 to 19.
+    // Money: 10 to 19. The Pact is there before whoever reads it; Economy takes the issuance that Balances made for the
+    // allocation.
     #[runtime::pallet_index(10)]
     pub type Balances = pallet_balances;
     #[runtime::pallet_index(11)]
     pub type TransactionPayment = pallet_transaction_payment;
+    #[runtime::pallet_index(12)]
+    pub type Pact = pallet_blyan_pact;
+    #[runtime::pallet_index(13)]
+    pub type Economy = pallet_blyan_economy;
 
-    // Validators: 20 to 29. Session writes to the accounts of genesis validators, which Balances makes.
+    // Validators: 20 to 29. Session writes to the accounts of genesis validators, which Balances makes, and asks Staking who
+    // they are.
+    #[runtime::pallet_index(24)]
+    pub type Staking = pallet_blyan_staking;
     #[runtime::pallet_index(20)]
     pub type Offences = pallet_offences;
     #[runtime::pallet_index(21)]
@@ -179,10 +193,18 @@ mod runtime {
     pub type Preimage = pallet_preimage;
     #[runtime::pallet_index(34)]
     pub type Scheduler = pallet_scheduler;
+    #[runtime::pallet_index(35)]
+    pub type Migrations = pallet_migrations;
 
-    // Who may do what root may: 40 to 49.
+    // Who may do what root may: 40 to 49. Sudo has a key on development chains alone.
     #[runtime::pallet_index(40)]
     pub type Sudo = pallet_sudo;
+    #[runtime::pallet_index(41)]
+    pub type Referenda = pallet_referenda;
+    #[runtime::pallet_index(42)]
+    pub type Dao = pallet_blyan_dao;
+    #[runtime::pallet_index(43)]
+    pub type SafeMode = pallet_safe_mode;
 
     // What the chain is for: 50 to 69. Meta checks at genesis that the blocks and heads of its spec are there.
     #[runtime::pallet_index(50)]

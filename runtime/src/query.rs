@@ -7,9 +7,12 @@ use crate::{AccountId, Balance, BlockNumber};
 use alloc::vec::Vec;
 use blyan_primitives::{
     ids::{ContentHash, SpecId},
+    pact::{Entry, Network},
     payment::ChannelId,
 };
+use codec::{Decode, Encode};
 use polkadot_sdk::*;
+use scale_info::TypeInfo;
 
 pub use pallet_blyan_inference::Served;
 pub use pallet_blyan_meta::Status as SpecStatus;
@@ -28,6 +31,46 @@ pub type WorkerEntry = pallet_blyan_workers::WorkerStatus<Balance, BlockNumber>;
 pub type Anchor = pallet_blyan_inference::Anchor<Balance, BlockNumber>;
 /// A payment channel.
 pub type Channel = pallet_blyan_inference::Channel<AccountId, Balance, BlockNumber>;
+
+/// The Genesis Pact as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo)]
+pub struct PactStatus {
+    /// What is fixed with the first block.
+    pub network: Network,
+    /// Every parameter, with its bounds on this network.
+    pub entries: Vec<Entry>,
+    /// How often it was changed.
+    pub revision: u32,
+    /// Commits to the Pact and the network.
+    pub hash: [u8; 32],
+    /// Commits to the bounds that are compiled into the runtime.
+    pub bounds_hash: [u8; 32],
+}
+
+/// What those who run nodes have to know of the chain itself, beside its blocks.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo)]
+pub struct ChainStatus {
+    /// The last block in which all but governing is refused, if it is.
+    pub closed_until: Option<BlockNumber>,
+    /// Whether a migration goes on, or is stuck: blocks take no transactions.
+    pub is_migrating: bool,
+    /// The era whose stakes count.
+    pub era: u32,
+    /// Accounts that can be elected.
+    pub candidates: u32,
+    /// Validators of the present session.
+    pub validators: u32,
+    /// Those of them that the session goes on without, for an offence.
+    pub disabled: u32,
+    /// Slashes that are announced, and neither cancelled nor wholly applied.
+    pub pending_slashes: u32,
+    /// Registered workers.
+    pub workers: u32,
+    /// BLY that exist.
+    pub issuance: Balance,
+    /// What the treasury can spend.
+    pub treasury: Balance,
+}
 
 /// Most workers in one answer of [`BlyanApi::workers`].
 pub const MAX_WORKERS: u32 = pallet_blyan_workers::MAX_PAGE;
@@ -68,5 +111,11 @@ sp_api::decl_runtime_apis! {
 
         /// A payment channel that is not closed.
         fn channel(id: ChannelId) -> Option<Channel>;
+
+        /// The Genesis Pact.
+        fn pact() -> PactStatus;
+
+        /// How the chain is.
+        fn chain_status() -> ChainStatus;
     }
 }

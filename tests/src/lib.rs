@@ -22,6 +22,12 @@ pub const START: Duration = Duration::from_secs(90);
 /// Longest run of one `blyan` command.
 pub const COMMAND: Duration = Duration::from_secs(180);
 
+/// The validators of the local network, by the flags that give each its keys.
+pub const VALIDATORS: [&str; 4] = ["alice", "bob", "charlie", "dave"];
+
+/// The chain of the local network with the tiny model.
+const LOCAL: &str = "tiny-local";
+
 /// A running node.
 #[derive(Debug)]
 pub struct Node {
@@ -70,6 +76,24 @@ impl Node {
     /// A node that makes blocks alone, with the tiny model.
     pub async fn tiny(base: &Path) -> Result<Self> {
         Self::start("tiny", base, &["--alice", "--force-authoring"]).await
+    }
+
+    /// How many lines of its log have `text`.
+    pub async fn count_logged(&self, text: &str) -> Result<usize> {
+        let log = tokio::fs::read_to_string(self.program.log()).await?;
+        Ok(log.lines().filter(|line| line.contains(text)).count())
+    }
+
+    /// Waits until more than `known` lines of its log have `text`.
+    pub async fn wait_logged(&self, text: &str, known: usize, limit: Duration) -> Result<()> {
+        timeout(limit, async {
+            while self.count_logged(text).await? <= known {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            Ok(())
+        })
+        .await
+        .with_context(|| format!("{} has no further {text:?} after {limit:?}", self.program.log().display()))?
     }
 
     /// Calls an RPC method over HTTP, which the same port serves.
@@ -121,6 +145,45 @@ impl Node {
         })
         .await
         .with_context(|| format!("block {number} was not finalized within {limit:?}"))?
+    }
+}
+
+/// The local network with the tiny model: four validators, on loopback.
+#[derive(Debug)]
+pub struct Network {
+    /// Its nodes, in the order of [`VALIDATORS`].
+    pub nodes: Vec<Node>,
+}
+
+impl Network {
+    /// Starts the validators, with all that they keep in `base`.
+    pub async fn start(base: &Path) -> Result<Self> {
+        // The others are told its address, so that its port has to be known.
+        let first =
+            Node::start(LOCAL, &base.join(VALIDATORS[0]), &["--alice", "--no-mdns", "--port", &free_port()]).await?;
+        let mut network = Self { nodes: vec![first] };
+        for name in &VALIDATORS[1..] {
+            let node = network.join(&base.join(name), &[&format!("--{name}")]).await?;
+            network.nodes.push(node);
+        }
+        Ok(network)
+    }
+
+    /// Starts another node of the network with all that it keeps in `base`; `args` are added.
+    pub async fn join(&self, base: &Path, args: &[&str]) -> Result<Node> {
+        let boot = &self.nodes.first().context("the network has no node")?.multiaddr;
+        let mut all = vec!["--no-mdns", "--bootnodes", boot];
+        all.extend(args);
+        Node::start(LOCAL, base, &all).await
+    }
+
+    /// Starts another node that validates with the session keys which it is asked to make. It has none yet.
+    pub async fn join_as_validator(&self, base: &Path) -> Result<Node> {
+        let folder = base.join("node");
+        let folder = folder.to_str().context("the folder's name is not UTF-8")?;
+        let make = ["key", "generate-node-key", "--chain", LOCAL, "--base-path", folder];
+        run_program("blyan-node", &make).await?;
+        self.join(base, &["--validator", "--rpc-methods", "unsafe"]).await
     }
 }
 
@@ -209,6 +272,30 @@ pub async fn client(program: &str, script: &str, args: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// One of the scripts in `tests/clients` that runs beside a test, which hears by lines how far it is.
+#[derive(Debug)]
+pub struct Script {
+    program: Program,
+}
+
+impl Script {
+    /// Starts `script` with Node.js. What it prints goes to a file in `base`.
+    pub async fn start(script: &str, args: &[&str], base: &Path) -> Result<Self> {
+        let mut all = vec![installed("BLYAN_CLIENTS")?.join(script)];
+        all.extend(args.iter().map(PathBuf::from));
+        let log = base.join(script).with_extension("log");
+        Ok(Self { program: Program::start(script, Path::new("node"), &all, &log).await? })
+    }
+
+    /// Waits until it prints `line`. Otherwise the error is with all that it has printed.
+    pub async fn wait_line(&mut self, line: &str, limit: Duration) -> Result<()> {
+        let found = self.program.wait_for(limit, |printed| (printed == line).then_some(())).await;
+        let Err(error) = found else { return Ok(()) };
+        let printed = tokio::fs::read_to_string(self.program.log()).await?;
+        Err(error.context(format!("no line {line:?}:\n{printed}")))
+    }
+}
+
 /// Runs one of the scripts in `tests/operation` and returns what it printed.
 pub async fn operation(script: &str, args: &[&str]) -> Result<String> {
     run_script("BLYAN_OPERATION", "python3", script, args).await
@@ -242,11 +329,15 @@ async fn run_script(variable: &str, program: &str, script: &str, args: &[&str]) 
 
 /// Runs `blyan` and returns what it printed on standard output; fails with its standard error.
 pub async fn blyan(args: &[&str]) -> Result<String> {
-    let run = Command::new(sibling("blyan")?).args(args).kill_on_drop(true).output();
+    run_program("blyan", args).await
+}
+
+async fn run_program(name: &str, args: &[&str]) -> Result<String> {
+    let run = Command::new(sibling(name)?).args(args).kill_on_drop(true).output();
     let output =
-        timeout(COMMAND, run).await.with_context(|| format!("blyan {args:?} took longer than {COMMAND:?}"))??;
+        timeout(COMMAND, run).await.with_context(|| format!("{name} {args:?} took longer than {COMMAND:?}"))??;
     let err = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "blyan {args:?}: {}\n{err}", output.status);
+    ensure!(output.status.success(), "{name} {args:?}: {}\n{err}", output.status);
     Ok(String::from_utf8(output.stdout)?)
 }
 

@@ -6,8 +6,8 @@
 use super::{
     error::Error,
     types::{
-        AccountParam, Anchor, AnchorState, ChainBlock, ChannelInfo, Hex32, LayerHeads, ReceiptStatus, SlotHeads, Spec,
-        WeightBlock, Worker, WorkersPage,
+        AccountParam, Anchor, AnchorState, ChainBlock, ChannelInfo, Hex32, LayerHeads, Pact, ReceiptStatus, SlotHeads,
+        Spec, WeightBlock, Worker, WorkersPage,
     },
 };
 use blyan_primitives::{
@@ -76,6 +76,10 @@ pub(crate) trait BlyanRpc {
     /// A payment channel; `null` when none has this number, or it is closed.
     #[method(name = "channel", blocking)]
     fn channel(&self, id: ChannelId, at: Option<Hash>) -> Result<Option<ChannelInfo>, Error>;
+
+    /// The Genesis Pact: every number that governance can change, with its bounds.
+    #[method(name = "pact", blocking)]
+    fn pact(&self, at: Option<Hash>) -> Result<Pact, Error>;
 }
 
 /// Answers from the runtime of a client.
@@ -105,7 +109,15 @@ where
 
     /// Asks the runtime at a block.
     fn ask<T>(&self, at: Hash, question: impl FnOnce(&C::Api) -> Result<T, ApiError>) -> Result<T, Error> {
-        question(&self.client.runtime_api()).map_err(|source| Error::Runtime { at, source })
+        let source = match question(&self.client.runtime_api()) {
+            Ok(answer) => return Ok(answer),
+            Err(source) => source,
+        };
+        match (source, self.client.number(at)?) {
+            // The block is there: what the client does not know is the state after it.
+            (ApiError::UnknownBlock(_), Some(number)) => Err(Error::StatePruned { at, number }),
+            (source, _) => Err(Error::Runtime { at, source }),
+        }
     }
 }
 
@@ -235,6 +247,11 @@ where
         let at = self.at(at)?;
         let channel = self.ask(at, |api| api.channel(at, id))?;
         Ok(channel.map(|channel| (id, channel).into()))
+    }
+
+    fn pact(&self, at: Option<Hash>) -> Result<Pact, Error> {
+        let at = self.at(at)?;
+        Ok(self.ask(at, |api| api.pact(at))?.into())
     }
 }
 

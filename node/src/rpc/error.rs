@@ -1,7 +1,7 @@
 //! Errors of the `blyan_*` methods. Their codes are part of the interface and never change meaning.
 
 use blyan_primitives::ids::SpecId;
-use blyan_runtime::Hash;
+use blyan_runtime::{BlockNumber, Hash};
 use jsonrpsee::types::ErrorObjectOwned;
 use polkadot_sdk::*;
 use serde_json::json;
@@ -12,8 +12,19 @@ pub(crate) enum Error {
     /// The block named by `at` is unknown.
     #[error("block {0:?} is not known to this node: leave out `at`, or wait until the node has it")]
     UnknownBlock(Hash),
+    /// The block is known, but not the state after it.
+    #[error(
+        "this node does not have the state after block {number} ({at:?}): it was pruned, or skipped by a warp sync; ask a node \
+         with --state-pruning archive, or leave out `at`"
+    )]
+    StatePruned {
+        /// The block.
+        at: Hash,
+        /// Its number.
+        number: BlockNumber,
+    },
     /// The runtime could not be asked.
-    #[error("the runtime did not answer at block {at:?}; its state may be pruned, or its version another: {source}")]
+    #[error("the runtime did not answer at block {at:?}; its version may be another: {source}")]
     Runtime {
         /// The block.
         at: Hash,
@@ -61,6 +72,7 @@ impl Error {
             Self::UnknownLayer { .. } => (10_005, "UnknownLayer"),
             Self::LimitTooHigh { .. } => (10_006, "LimitTooHigh"),
             Self::ProofTooLong { .. } => (10_007, "ProofTooLong"),
+            Self::StatePruned { .. } => (10_008, "StatePruned"),
         }
     }
 }

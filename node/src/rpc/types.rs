@@ -7,13 +7,15 @@ use blyan_primitives::{
     block::{BlockKind, DType, Form, Layout, PayloadType, Quantisation},
     hardware::HardwareProfile,
     ids::{BatchRoot, ContentHash, HardwareId, SpecId, TileRoot},
+    pact::{Entry, NetworkKind, Unit},
     payment::ChannelId,
     spec::F32Bits,
+    trust::Level,
     version::{SemVer, VersionRange},
     worker::Roles,
 };
 use blyan_runtime::{
-    query::{BlockEntry, Channel, Registration, SlotHead, SpecEntry, SpecStatus, WorkerEntry},
+    query::{BlockEntry, Channel, PactStatus, Registration, SlotHead, SpecEntry, SpecStatus, WorkerEntry},
     AccountId, Balance, BlockNumber, Hash,
 };
 use polkadot_sdk::{sc_network::PeerId, sp_core};
@@ -291,6 +293,8 @@ pub(crate) struct Worker {
     online: bool,
     last_heartbeat: Option<u32>,
     bond: Amount,
+    level: Level,
+    quarantined_until: Option<BlockNumber>,
     registered_at: BlockNumber,
 }
 
@@ -307,7 +311,7 @@ struct Hardware {
 
 impl From<(AccountId, WorkerEntry)> for Worker {
     fn from((account, entry): (AccountId, WorkerEntry)) -> Self {
-        let WorkerEntry { info, tier, registered_at, online, last_heartbeat, bond } = entry;
+        let WorkerEntry { info, tier, registered_at, online, last_heartbeat, bond, standing } = entry;
         let HardwareProfile { vram_mib, tflops, pcie_gbps, ram_mib, cpu_threads } = info.hardware;
         Self {
             account,
@@ -324,6 +328,8 @@ impl From<(AccountId, WorkerEntry)> for Worker {
             online,
             last_heartbeat,
             bond: Amount(bond),
+            level: standing.level,
+            quarantined_until: standing.quarantined_until,
             registered_at,
         }
     }
@@ -409,6 +415,60 @@ impl From<(ChannelId, Channel)> for ChannelInfo {
             deposit: Amount(channel.deposit),
             expires_at: channel.expires_at,
             closes_at: channel.closes_at,
+        }
+    }
+}
+
+/// The Genesis Pact.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Pact {
+    network: NetworkInfo,
+    revision: u32,
+    hash: Hex32,
+    bounds_hash: Hex32,
+    parameters: Vec<Parameter>,
+}
+
+/// What is fixed with the first block.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NetworkInfo {
+    kind: NetworkKind,
+    session_slots: u32,
+    sessions_per_era: u32,
+}
+
+/// A parameter; numbers are decimal strings, as some are amounts.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Parameter {
+    name: String,
+    value: Amount,
+    unit: Unit,
+    min: Amount,
+    max: Amount,
+}
+
+impl From<PactStatus> for Pact {
+    fn from(pact: PactStatus) -> Self {
+        let parameter = |Entry { name, value, unit, bounds }| Parameter {
+            name,
+            value: Amount(value),
+            unit,
+            min: Amount(bounds.min),
+            max: Amount(bounds.max),
+        };
+        Self {
+            network: NetworkInfo {
+                kind: pact.network.kind,
+                session_slots: pact.network.session_slots,
+                sessions_per_era: pact.network.sessions_per_era,
+            },
+            revision: pact.revision,
+            hash: Hex32(pact.hash),
+            bounds_hash: Hex32(pact.bounds_hash),
+            parameters: pact.entries.into_iter().map(parameter).collect(),
         }
     }
 }

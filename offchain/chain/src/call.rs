@@ -1,10 +1,11 @@
 //! What can be asked of the chain.
 
-use crate::{AccountId, BlockNumber, ChainError, Hash, Key, Result};
+use crate::{AccountId, BlockNumber, ChainError, GovernanceCall, Hash, Key, Result, StakingCall};
 use blyan_primitives::{
     block::{BlockHeader, MAX_ONCHAIN_HEADER_LEN},
     hash::Domain,
     ids::{BatchRoot, ContentHash, HardwareId, SpecId},
+    pact::Ppm,
     payment::{ChannelId, Voucher},
     receipt::MAX_BATCH,
     spec::ModelSpec,
@@ -65,23 +66,8 @@ pub enum Call {
         /// The machine.
         hardware: HardwareId,
     },
-    /// Puts more of the account's BLY at stake.
-    #[codec(index = 5)]
-    Bond {
-        /// How much more.
-        amount: u128,
-    },
-    /// Sends a part of the bond on its way back.
-    #[codec(index = 6)]
-    Unbond {
-        /// How much.
-        amount: u128,
-    },
-    /// Takes back every part of the bond that is due.
-    #[codec(index = 7)]
-    WithdrawUnbonded,
     /// Shows that a worker is there. Authorised by the worker's key, free of charge, once a period.
-    #[codec(index = 8)]
+    #[codec(index = 5)]
     Heartbeat {
         /// The worker's account.
         worker: AccountId,
@@ -89,7 +75,7 @@ pub enum Call {
         period: u32,
     },
     /// Opens a payment channel.
-    #[codec(index = 9)]
+    #[codec(index = 6)]
     OpenChannel {
         /// Who is paid.
         gateway: AccountId,
@@ -99,7 +85,7 @@ pub enum Call {
         duration: BlockNumber,
     },
     /// Puts more into a channel of the account.
-    #[codec(index = 10)]
+    #[codec(index = 7)]
     TopUpChannel {
         /// The channel.
         channel: ChannelId,
@@ -107,7 +93,7 @@ pub enum Call {
         amount: u128,
     },
     /// Has a channel pay what a voucher promises.
-    #[codec(index = 11)]
+    #[codec(index = 8)]
     RedeemVoucher {
         /// The voucher.
         voucher: Voucher,
@@ -115,19 +101,19 @@ pub enum Call {
         signature: VoucherSignature,
     },
     /// Asks for the end of a channel of the account, which then has the notice period to redeem.
-    #[codec(index = 12)]
+    #[codec(index = 9)]
     RequestCloseChannel {
         /// The channel.
         channel: ChannelId,
     },
     /// Closes a channel that has ended, or of which the account is the gateway.
-    #[codec(index = 13)]
+    #[codec(index = 10)]
     CloseChannel {
         /// The channel.
         channel: ChannelId,
     },
     /// Puts a batch of receipts on chain. Authorised by the worker's key, free of charge.
-    #[codec(index = 14)]
+    #[codec(index = 11)]
     Anchor {
         /// The worker's account.
         worker: AccountId,
@@ -141,7 +127,7 @@ pub enum Call {
         tokens: u64,
     },
     /// Removes a worker's anchors that have reached the end of their life; their deposits return.
-    #[codec(index = 15)]
+    #[codec(index = 12)]
     PruneAnchors {
         /// The worker's account.
         worker: AccountId,
@@ -149,7 +135,7 @@ pub enum Call {
         limit: u32,
     },
     /// Registers a block of weights. Made by [`Call::register_block`].
-    #[codec(index = 16)]
+    #[codec(index = 13)]
     RegisterBlock {
         /// Its header, SCALE encoded.
         header: Vec<u8>,
@@ -159,32 +145,50 @@ pub enum Call {
         podl: Option<[u8; 32]>,
     },
     /// Removes a block that nothing uses; its deposit returns.
-    #[codec(index = 17)]
+    #[codec(index = 14)]
     UnregisterBlock {
         /// The block.
         block: ContentHash,
     },
     /// Puts a specification on chain. Only governance can.
-    #[codec(index = 18)]
+    #[codec(index = 15)]
     PublishSpec {
         /// The specification.
         spec: ModelSpec,
     },
     /// Puts a published specification into use. Only governance can.
-    #[codec(index = 19)]
+    #[codec(index = 16)]
     ActivateSpec {
         /// The specification.
         spec: SpecId,
     },
     /// Takes a specification out of use for good. Only governance can.
-    #[codec(index = 20)]
+    #[codec(index = 17)]
     DeprecateSpec {
         /// The specification.
         spec: SpecId,
     },
     /// Makes a call with all rights, on chains that have a sudo key.
-    #[codec(index = 21)]
+    #[codec(index = 18)]
     Sudo(Box<Call>),
+    /// About bonds, delegations and session keys.
+    #[codec(index = 19)]
+    Staking(StakingCall),
+    /// About referenda, votes, polls and what they decide.
+    #[codec(index = 20)]
+    Governance(GovernanceCall),
+}
+
+impl From<StakingCall> for Call {
+    fn from(call: StakingCall) -> Self {
+        Self::Staking(call)
+    }
+}
+
+impl From<GovernanceCall> for Call {
+    fn from(call: GovernanceCall) -> Self {
+        Self::Governance(call)
+    }
 }
 
 impl Call {
@@ -250,6 +254,14 @@ impl Call {
                 bad("call", "cannot be made with all rights")
             },
             Self::Sudo(inner) => inner.check(),
+            Self::Staking(StakingCall::Validate { commission, .. } | StakingCall::SetCommission { commission })
+                if *commission > Ppm::ONE =>
+            {
+                bad("commission", "is more than the whole")
+            },
+            Self::Staking(
+                StakingCall::Delegate { auto_compound: share, .. } | StakingCall::SetAutoCompound { share, .. },
+            ) if *share > 100 => bad("auto_compound", "is more than the whole"),
             _ => Ok(()),
         }
     }

@@ -1,20 +1,19 @@
 //! What subxt generates from the checked-in metadata, and which parts of it this crate uses.
 
-/// The metadata that this crate was built with, restricted to [`PALLETS`]. `update-metadata` (in `examples/`) writes it.
+/// The metadata that this crate was built with, restricted to the pallets that it knows. `update-metadata` (in `examples/`)
+/// writes it.
 pub(crate) const METADATA: &[u8] = include_bytes!("../metadata.scale");
 
-/// Calls and storage items that this crate uses, by pallet.
+/// Calls and storage items that must be there, as this crate knows them, for a connection to be made: those that programs
+/// live on which nobody watches, by pallet. What people ask for, such as a bond or a vote, is compared when they do: a
+/// runtime that changes it does not stop a worker.
 pub(crate) const USED: &[(&str, &[&str], &[&str])] = &[
     // `System.Events` is missing: its type is every event of the runtime, of which this crate knows some by name.
     ("System", &[], &["Account"]),
     ("Balances", &["transfer_keep_alive"], &[]),
     ("Experts", &["register", "unregister"], &["Blocks", "Heads"]),
     ("Meta", &["publish", "activate", "deprecate"], &["Specs", "ActiveSpecs"]),
-    (
-        "Workers",
-        &["register", "update", "leave", "release_hardware", "heartbeat", "bond", "unbond", "withdraw_unbonded"],
-        &["Workers", "LastHeartbeat", "Bonds"],
-    ),
+    ("Workers", &["register", "update", "leave", "release_hardware", "heartbeat"], &["Workers", "LastHeartbeat"]),
     (
         "Inference",
         &["open", "top_up", "redeem", "request_close", "close", "anchor", "prune"],
@@ -60,6 +59,26 @@ pub(crate) const USED: &[(&str, &[&str], &[&str])] = &[
         with = "::subxt::utils::Static<::blyan_primitives::ids::SpecId>"
     ),
     substitute_type(
+        path = "blyan_primitives::pact::Entry",
+        with = "::subxt::utils::Static<::blyan_primitives::pact::Entry>"
+    ),
+    substitute_type(
+        path = "blyan_primitives::pact::Network",
+        with = "::subxt::utils::Static<::blyan_primitives::pact::Network>"
+    ),
+    substitute_type(
+        path = "blyan_primitives::pact::Ppm",
+        with = "::subxt::utils::Static<::blyan_primitives::pact::Ppm>"
+    ),
+    substitute_type(
+        path = "blyan_primitives::pact::sections::Pact",
+        with = "::subxt::utils::Static<::blyan_primitives::pact::Pact>"
+    ),
+    substitute_type(
+        path = "blyan_primitives::pact::sections::Parameter",
+        with = "::subxt::utils::Static<::blyan_primitives::pact::Parameter>"
+    ),
+    substitute_type(
         path = "blyan_primitives::payment::Voucher",
         with = "::subxt::utils::Static<::blyan_primitives::payment::Voucher>"
     ),
@@ -70,6 +89,10 @@ pub(crate) const USED: &[(&str, &[&str], &[&str])] = &[
     substitute_type(
         path = "blyan_primitives::spec::ModelSpec",
         with = "::subxt::utils::Static<::blyan_primitives::spec::ModelSpec>"
+    ),
+    substitute_type(
+        path = "blyan_primitives::traits::PollResult",
+        with = "::subxt::utils::Static<::blyan_primitives::traits::PollResult>"
     ),
     substitute_type(
         path = "blyan_primitives::version::SemVer",

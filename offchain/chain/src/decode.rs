@@ -1,6 +1,9 @@
 //! From the bytes of a block's events to [`Event`]s.
 
-use crate::{ChainError, DispatchError, Event, Result, codegen::blyan, config::BlyanConfig, runtime::Runtime};
+use crate::{
+    ChainError, DispatchError, Event, Result, codegen::blyan, config::BlyanConfig, governance, runtime::Runtime,
+    staking,
+};
 use subxt::events::{DecodeAsEvent, Event as Raw, Phase};
 use tracing::warn;
 
@@ -61,7 +64,8 @@ pub(crate) fn events(runtime: &Runtime, bytes: Vec<u8>) -> Result<Vec<(Option<u3
     decoded.collect()
 }
 
-fn fields<E: DecodeAsEvent>(event: &Raw<'_, BlyanConfig>) -> Result<E> {
+/// The fields of an event.
+pub(crate) fn fields<E: DecodeAsEvent>(event: &Raw<'_, BlyanConfig>) -> Result<E> {
     event
         .decode_fields_unchecked_as::<E>()
         .map_err(|error| ChainError::Decode { what: WHAT, reason: error.to_string() })
@@ -70,7 +74,15 @@ fn fields<E: DecodeAsEvent>(event: &Raw<'_, BlyanConfig>) -> Result<E> {
 /// The event with its fields.
 fn known(event: &Raw<'_, BlyanConfig>) -> Result<Event> {
     use blyan::{balances, experts, inference, meta, workers};
+    let other = |event: &Raw<'_, BlyanConfig>| Event::Other {
+        pallet: event.pallet_name().to_owned(),
+        name: event.event_name().to_owned(),
+    };
     let known = match (event.pallet_name(), event.event_name()) {
+        ("Staking", _) => staking::wire::event(event)?.map_or_else(|| other(event), Event::Staking),
+        ("Referenda" | "Dao" | "Pact" | "Economy" | "Preimage", _) => {
+            governance::wire::event(event)?.map_or_else(|| other(event), Event::Governance)
+        },
         ("Balances", "Transfer") => {
             let balances::events::Transfer { from, to, amount } = fields(event)?;
             Event::Transferred { from, to, amount }
@@ -119,18 +131,6 @@ fn known(event: &Raw<'_, BlyanConfig>) -> Result<Event> {
             let workers::events::HeartbeatReceived { worker, period } = fields(event)?;
             Event::HeartbeatReceived { worker, period }
         },
-        ("Workers", "Bonded") => {
-            let workers::events::Bonded { worker, amount } = fields(event)?;
-            Event::Bonded { worker, amount }
-        },
-        ("Workers", "Unbonded") => {
-            let workers::events::Unbonded { worker, amount, due } = fields(event)?;
-            Event::Unbonded { worker, amount, due }
-        },
-        ("Workers", "Withdrawn") => {
-            let workers::events::Withdrawn { worker, amount } = fields(event)?;
-            Event::Withdrawn { worker, amount }
-        },
         ("Inference", "ChannelOpened") => {
             let inference::events::ChannelOpened { channel, payer, gateway, escrow, expires_at } = fields(event)?;
             Event::ChannelOpened { channel, payer, gateway, escrow, expires_at }
@@ -159,7 +159,7 @@ fn known(event: &Raw<'_, BlyanConfig>) -> Result<Event> {
             let inference::events::Pruned { worker, oldest } = fields(event)?;
             Event::AnchorsPruned { worker, oldest }
         },
-        (pallet, name) => Event::Other { pallet: pallet.to_owned(), name: name.to_owned() },
+        _ => other(event),
     };
     Ok(known)
 }

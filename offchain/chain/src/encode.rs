@@ -4,8 +4,10 @@ use crate::{
     BlockRef, Call, ChainError, Key, Result, VoucherSignature,
     codegen::blyan::{self, runtime_types},
     config::{BlyanConfig, Extensions},
+    governance,
     rpc::extrinsic_hash,
     runtime::Runtime,
+    staking,
     tx::{Attempt, Signing},
 };
 use blyan_primitives::{receipt::AnchorPayload, worker::Heartbeat};
@@ -28,13 +30,20 @@ const MORTALITY: u32 = 64;
 const AUTHORISED_VALIDITY: u32 = 64;
 
 /// A call that is encoded already.
-struct Encoded {
+pub(crate) struct Encoded {
     pallet: &'static str,
     call: &'static str,
     arguments: RawFields,
 }
 
-struct RawFields(Vec<u8>);
+impl Encoded {
+    /// A call whose arguments somebody else has encoded for the chain's runtime.
+    pub(crate) fn raw(pallet: &'static str, call: &'static str, arguments: Vec<u8>) -> Self {
+        Self { pallet, call, arguments: RawFields(arguments) }
+    }
+}
+
+pub(crate) struct RawFields(Vec<u8>);
 
 impl EncodeAsFields for RawFields {
     fn encode_as_fields_to<R: scale_encode::TypeResolver>(
@@ -66,15 +75,28 @@ impl Payload for Encoded {
 
 /// Encodes a call made from generated types, after checking that the chain's runtime has it in the shape that they were
 /// generated from.
-fn checked<P: Payload>(runtime: &Runtime, pallet: &'static str, call: &'static str, payload: P) -> Result<Encoded> {
+pub(crate) fn checked<P: Payload>(
+    runtime: &Runtime,
+    pallet: &'static str,
+    call: &'static str,
+    payload: P,
+) -> Result<Encoded> {
     let transactions = runtime.client().tx();
     let name = || format!("{pallet}.{call}");
     transactions.validate(&payload).map_err(|error| runtime.incompatible(&name(), &error))?;
     let bytes = transactions.call_data(&payload);
     let bytes = bytes.map_err(|error| ChainError::Encode { call: name(), reason: error.to_string() })?;
     // Two bytes name pallet and call.
-    let arguments = RawFields(bytes.get(2..).unwrap_or_default().to_vec());
-    Ok(Encoded { pallet, call, arguments })
+    Ok(Encoded::raw(pallet, call, bytes.get(2..).unwrap_or_default().to_vec()))
+}
+
+/// The encoding of everything but authorised calls, as a proposal or a call inside another has it.
+pub(crate) fn call_bytes(runtime: &Runtime, call: &Call) -> Result<Vec<u8>> {
+    let encoded = encode(runtime, call)?;
+    runtime.client().tx().call_data(&encoded).map_err(|error| ChainError::Encode {
+        call: format!("{}.{}", encoded.pallet, encoded.call),
+        reason: error.to_string(),
+    })
 }
 
 /// Encodes everything but authorised calls, which need a signature inside.
@@ -95,9 +117,6 @@ fn encode(runtime: &Runtime, call: &Call) -> Result<Encoded> {
         Call::ReleaseHardware { hardware } => {
             checked(runtime, "Workers", "release_hardware", tx.workers().release_hardware(Static(hardware)))
         },
-        Call::Bond { amount } => checked(runtime, "Workers", "bond", tx.workers().bond(amount)),
-        Call::Unbond { amount } => checked(runtime, "Workers", "unbond", tx.workers().unbond(amount)),
-        Call::WithdrawUnbonded => checked(runtime, "Workers", "withdraw_unbonded", tx.workers().withdraw_unbonded()),
         Call::OpenChannel { gateway, amount, duration } => {
             checked(runtime, "Inference", "open", tx.inference().open(gateway, amount, duration))
         },
@@ -130,15 +149,10 @@ fn encode(runtime: &Runtime, call: &Call) -> Result<Encoded> {
         Call::PublishSpec { spec } => checked(runtime, "Meta", "publish", tx.meta().publish(Static(spec))),
         Call::ActivateSpec { spec } => checked(runtime, "Meta", "activate", tx.meta().activate(Static(spec))),
         Call::DeprecateSpec { spec } => checked(runtime, "Meta", "deprecate", tx.meta().deprecate(Static(spec))),
-        Call::Sudo(inner) => {
-            let inner = encode(runtime, &inner)?;
-            let bytes = runtime.client().tx().call_data(&inner).map_err(|error| ChainError::Encode {
-                call: format!("{}.{}", inner.pallet, inner.call),
-                reason: error.to_string(),
-            })?;
-            // The only argument is the call, whatever pallets it may come from.
-            Ok(Encoded { pallet: "Sudo", call: "sudo", arguments: RawFields(bytes) })
-        },
+        Call::Staking(call) => staking::wire::encode(runtime, call),
+        Call::Governance(call) => governance::wire::encode(runtime, call),
+        // The only argument is the call, whatever pallets it may come from.
+        Call::Sudo(inner) => Ok(Encoded::raw("Sudo", "sudo", call_bytes(runtime, &inner)?)),
         call @ (Call::Heartbeat { .. } | Call::Anchor { .. }) => Err(ChainError::Encode {
             call: format!("{call:?}"),
             reason: "authorised calls are not signed as a whole".to_owned(),

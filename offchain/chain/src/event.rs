@@ -1,6 +1,6 @@
 //! What happened in a block, as far as it concerns Blyan.
 
-use crate::{AccountId, BlockNumber, DispatchError};
+use crate::{AccountId, BlockNumber, DispatchError, GovernanceEvent, StakingEvent};
 use blyan_primitives::{
     hardware::Tier,
     ids::{BatchRoot, ContentHash, HardwareId, SlotId, SpecId},
@@ -129,32 +129,6 @@ pub enum Event {
         /// The heartbeat's period.
         period: u32,
     },
-    /// A worker has put more at stake.
-    #[codec(index = 35)]
-    Bonded {
-        /// Its account.
-        worker: AccountId,
-        /// How much more.
-        amount: u128,
-    },
-    /// A part of a bond is on its way back.
-    #[codec(index = 36)]
-    Unbonded {
-        /// The account.
-        worker: AccountId,
-        /// How much.
-        amount: u128,
-        /// First block in which it can be withdrawn.
-        due: BlockNumber,
-    },
-    /// A part of a bond is back.
-    #[codec(index = 37)]
-    Withdrawn {
-        /// The account.
-        worker: AccountId,
-        /// How much.
-        amount: u128,
-    },
     /// A payment channel is open.
     #[codec(index = 40)]
     ChannelOpened {
@@ -225,4 +199,10 @@ pub enum Event {
         /// Sequence number of the oldest anchor that is left.
         oldest: u64,
     },
+    /// About bonds, delegations and validators.
+    #[codec(index = 50)]
+    Staking(StakingEvent),
+    /// About referenda, votes, polls and the Pact.
+    #[codec(index = 51)]
+    Governance(GovernanceEvent),
 }

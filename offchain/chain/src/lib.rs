@@ -36,12 +36,15 @@ mod dispatch;
 mod encode;
 mod error;
 mod event;
+mod governance;
 mod head;
 pub mod keys;
 mod metrics;
 mod query;
 mod rpc;
 mod runtime;
+mod session;
+mod staking;
 pub mod tx;
 
 pub use blocks::{FinalizedBlock, FinalizedBlocks, Start, StreamOptions};
@@ -51,10 +54,19 @@ pub use decode::BlockEvent;
 pub use dispatch::DispatchError;
 pub use error::{ChainError, Hash, Result, Source};
 pub use event::Event;
+pub use governance::{
+    Deciding, DecodedCall, Deposit, GovernanceCall, GovernanceEvent, MAX_INLINE, Ongoing, PactStatus, Poll, PollPhase,
+    Proposal, Referendum, ReferendumIndex, Stage, Tally, Terms, Track,
+};
 pub use keys::{Key, KeyError, KeySource};
 pub use metrics::Metrics;
 pub use query::{
     Anchor, Balance, BlockEntry, Channel, Parameters, Served, SlotHead, SpecRecord, SpecStatus, State, WorkerStatus,
+};
+pub use session::SessionKeys;
+pub use staking::{
+    BondKind, BondStatus, Charge, Delegation, EraIndex, EraStatus, Exposure, Ledger, PendingSlash, StakingCall,
+    StakingEvent, Unbonding, ValidatorStatus,
 };
 /// An account: an sr25519 public key, or a hash that stands for several. Displayed in SS58 with prefix 42.
 pub use subxt::utils::AccountId32 as AccountId;

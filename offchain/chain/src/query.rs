@@ -1,9 +1,10 @@
 //! Typed questions about the state after one block.
 
 use crate::{
-    AccountId, BlockNumber, BlockRef, ChainClient, ChainError, Hash, Result,
+    AccountId, BlockNumber, BlockRef, Call, ChainClient, ChainError, Hash, Result,
     codegen::blyan::{self, runtime_types},
     decode::{self, BlockEvent, Happening},
+    encode,
     runtime::Runtime,
 };
 use blyan_primitives::{
@@ -88,11 +89,11 @@ pub struct WorkerStatus {
     pub tier: Tier,
     /// Block in which it registered.
     pub registered_at: BlockNumber,
-    /// Whether its last heartbeat is recent enough.
+    /// Whether it can be given work: its last heartbeat is recent enough, and it is not in quarantine.
     pub online: bool,
     /// Period of its last heartbeat.
     pub last_heartbeat: Option<u32>,
-    /// What it has bonded.
+    /// What it has at stake, without what is on its way back.
     pub bond: u128,
 }
 
@@ -284,7 +285,24 @@ impl State {
         self.runtime.spec_version
     }
 
-    async fn get<A: Address>(&self, what: &'static str, address: A, keys: A::KeyParts) -> Result<Option<A::Value>> {
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// The encoding of a call as the runtime after the block has it, for a proposal or a call inside another.
+    ///
+    /// # Errors
+    /// [`ChainError::Encode`] for calls that carry a signature inside, [`ChainError::IncompatibleRuntime`].
+    pub fn encode_call(&self, call: &Call) -> Result<Vec<u8>> {
+        encode::call_bytes(&self.runtime, call)
+    }
+
+    pub(crate) async fn get<A: Address>(
+        &self,
+        what: &'static str,
+        address: A,
+        keys: A::KeyParts,
+    ) -> Result<Option<A::Value>> {
         let key = self.runtime.storage_key(&address, keys)?;
         let bytes = self.client.rpc().storage(what, &[key], self.block.hash).await?.into_iter().next().flatten();
         match bytes {
@@ -293,7 +311,7 @@ impl State {
         }
     }
 
-    async fn get_all<A: Address>(
+    pub(crate) async fn get_all<A: Address>(
         &self,
         what: &'static str,
         address: A,
@@ -310,7 +328,11 @@ impl State {
     }
 
     /// Asks a view function of a pallet.
-    async fn view<P: view_functions::Payload>(&self, what: &'static str, payload: P) -> Result<P::ReturnType> {
+    pub(crate) async fn view<P: view_functions::Payload>(
+        &self,
+        what: &'static str,
+        payload: P,
+    ) -> Result<P::ReturnType> {
         const ID: usize = 32;
         let (pallet, function) = (payload.pallet_name().to_owned(), payload.function_name().to_owned());
         let views = self.runtime.client().view_functions();

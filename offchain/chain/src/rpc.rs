@@ -3,7 +3,7 @@
 //! A query that a broken connection cut off is sent again on the next connection, until its deadline. An extrinsic is not:
 //! whether the node has it decides about what may be signed next, so nobody but the transaction manager repeats it.
 
-use crate::{BlockRef, ChainError, Hash, Result, backoff::Backoff, config::BlyanConfig};
+use crate::{BlockRef, ChainError, Hash, Result, backoff::Backoff, config::BlyanConfig, session::SessionKeys};
 use futures::{FutureExt, StreamExt, stream::BoxStream};
 use std::time::Duration;
 use subxt::{
@@ -85,6 +85,13 @@ impl RpcClientT for Deadline {
 pub(crate) struct Header {
     pub(crate) block: BlockRef,
     pub(crate) parent: Hash,
+}
+
+/// What `author_rotateKeysWithOwner` answers.
+#[derive(Debug, serde::Deserialize)]
+struct RotatedKeys {
+    keys: String,
+    proof: String,
 }
 
 /// Why the node's pool did not take an extrinsic.
@@ -260,6 +267,28 @@ impl Rpc {
                 return Ok(keys);
             }
         }
+    }
+
+    /// Has the node make session keys, and prove that they are `owner`'s. The keys stay in the node's keystore.
+    pub(crate) async fn rotate_keys(&self, owner: &[u8]) -> Result<SessionKeys> {
+        let what = "new session keys";
+        let owner = format!("0x{}", hex::encode(owner));
+        let made: RotatedKeys = self
+            .client
+            .request("author_rotateKeysWithOwner", rpc_params![owner])
+            .await
+            .map_err(|error| self.failed(what, error))?;
+        let bytes = |text: &str| {
+            hex::decode(text.trim_start_matches("0x"))
+                .map_err(|error| ChainError::Decode { what, reason: error.to_string() })
+        };
+        Ok(SessionKeys { keys: bytes(&made.keys)?, proof: bytes(&made.proof)? })
+    }
+
+    /// Whether the node has the secret keys of these session keys.
+    pub(crate) async fn has_session_keys(&self, keys: &[u8]) -> Result<bool> {
+        let found = self.methods.author_has_session_keys(keys.to_vec()).await;
+        found.map_err(|error| self.failed("whether it has session keys", error))
     }
 
     /// Hands an extrinsic to the node's pool.

@@ -222,12 +222,12 @@ pub(crate) mod tests {
             let TypeDef::Variant(variants) = &mut metadata.types.types[calls].ty.type_def else {
                 panic!("calls are an enum")
             };
-            let bond = variants.variants.iter_mut().find(|call| call.name == "bond").unwrap();
-            bond.fields[0].name = Some("sum".into());
+            let update = variants.variants.iter_mut().find(|call| call.name == "update").unwrap();
+            update.fields[0].name = Some("claims".into());
         });
         let error = error.unwrap_err();
         assert!(
-            matches!(&error, ChainError::IncompatibleRuntime { spec_version: 2, item } if item == "Workers.bond"),
+            matches!(&error, ChainError::IncompatibleRuntime { spec_version: 2, item } if item == "Workers.update"),
             "{error}"
         );
     }

@@ -1,6 +1,9 @@
 //! `blyan`: the command line for people.
 
-use blyan_cli::{chat, dev, health, model, out::Closed, process::Interrupted, receipt, worker};
+use blyan_cli::{
+    account, chat, delegate, dev, health, model, out::Closed, pact, poll, process::Interrupted, receipt, referendum,
+    stake, unbond, validators, vote, worker,
+};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
@@ -30,6 +33,20 @@ enum Command {
     #[command(subcommand)]
     Receipt(receipt::ReceiptCommand),
     #[command(subcommand)]
+    Account(account::AccountCommand),
+    #[command(subcommand)]
+    Stake(stake::StakeCommand),
+    Delegate(delegate::DelegateArgs),
+    #[command(subcommand)]
+    Unbond(unbond::UnbondCommand),
+    Validators(validators::ValidatorsArgs),
+    #[command(subcommand)]
+    Referendum(referendum::ReferendumCommand),
+    Vote(vote::VoteArgs),
+    #[command(subcommand)]
+    Poll(poll::PollCommand),
+    Pact(pact::PactArgs),
+    #[command(subcommand)]
     Health(health::HealthCommand),
 }
 
@@ -50,6 +67,15 @@ async fn main() -> ExitCode {
         Command::Model(command) => model::run(command).await,
         Command::Worker(command) => worker::run(command).await,
         Command::Receipt(command) => receipt::run(command).await,
+        Command::Account(command) => account::run(command).await,
+        Command::Stake(command) => stake::run(command).await,
+        Command::Delegate(args) => delegate::run(args).await,
+        Command::Unbond(command) => unbond::run(command).await,
+        Command::Validators(args) => validators::run(args).await,
+        Command::Referendum(command) => referendum::run(command).await,
+        Command::Vote(args) => vote::run(args).await,
+        Command::Poll(command) => poll::run(command).await,
+        Command::Pact(args) => pact::run(args).await,
         Command::Health(command) => health::run(command).await,
     };
     match result {

@@ -1,6 +1,6 @@
 //! `blyan worker`: what the chain and a worker say of it.
 
-use crate::{api::Api, out};
+use crate::{api::Api, out, units::Bly};
 use anyhow::{Context, Result, anyhow};
 use blyan_chain::{AccountId, ChainClient, ChainOptions};
 use blyan_primitives::worker::Roles;
@@ -76,7 +76,11 @@ async fn status(args: &StatusArgs) -> Result<()> {
         "anchored    {} receipts in {} anchors, {} tokens",
         served.receipts, served.next, served.tokens
     ))?;
-    out::line(format_args!("balance     {} BLY free, {} BLY bonded", bly(balance.free), bly(worker.bond)))?;
+    out::line(format_args!(
+        "balance     {} BLY free, {} BLY at stake",
+        Bly(balance.free).rounded(),
+        Bly(worker.bond).rounded()
+    ))?;
     out::line(format_args!("health      {health}"))
 }
 
@@ -92,21 +96,9 @@ fn role_names(roles: Roles) -> Vec<&'static str> {
     named.into_iter().filter(|(role, _)| roles.contains(*role)).map(|(_, name)| name).collect()
 }
 
-/// An amount in BLY, to four decimals.
-fn bly(amount: u128) -> String {
-    const UNIT: u128 = 1_000_000_000_000_000_000;
-    format!("{}.{:04}", amount / UNIT, amount % UNIT / (UNIT / 10_000))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn amounts_are_shown_in_bly() {
-        assert_eq!(bly(0), "0.0000");
-        assert_eq!(bly(1_050_000_000_000_000_000), "1.0500");
-    }
 
     #[test]
     fn roles_are_named() {

@@ -22,7 +22,7 @@ use crate::{
     served::Served,
 };
 use blyan_chain::{
-    ChainClient, ChainError, ChainOptions, Key, KeyError, KeySource,
+    ChainClient, ChainError, ChainOptions, Hash, Key, KeyError, KeySource,
     tx::{TxManager, TxOptions},
 };
 use blyan_primitives::{
@@ -97,6 +97,15 @@ pub enum RunError {
     /// The chain.
     #[error(transparent)]
     Chain(#[from] ChainError),
+    /// The chain's runtime and this program were compiled with other bounds of the Genesis Pact.
+    #[error(
+        "the chain's runtime and this program disagree on the bounds of the Genesis Pact (the runtime has {theirs}): install \
+         the release that belongs to the runtime of this chain"
+    )]
+    OtherBounds {
+        /// Commits to the bounds of the runtime.
+        theirs: Hash,
+    },
     /// The block store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -200,8 +209,9 @@ async fn connect(config: &Config, health: &Health, metrics: &Metrics) -> Result<
     let counted = blyan_chain::Metrics::register(metrics.registry())?;
     loop {
         let options = ChainOptions { metrics: Some(counted.clone()), ..ChainOptions::default() };
-        match ChainClient::connect(&config.rpc, options).await {
-            Ok(chain) => return Ok(chain),
+        match agreed(&config.rpc, options).await {
+            Ok(Agreed::Yes(chain)) => return Ok(chain),
+            Ok(Agreed::No(theirs)) => return Err(RunError::OtherBounds { theirs }),
             Err(error) if error.is_transient() => {
                 tracing::warn!(%error, "the chain is not reached yet");
                 tokio::time::sleep(retry::jittered(START_PAUSE)).await;
@@ -209,6 +219,18 @@ async fn connect(config: &Config, health: &Health, metrics: &Metrics) -> Result<
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Whether the chain has the bounds of the Genesis Pact that this program was compiled with.
+enum Agreed {
+    Yes(ChainClient),
+    No(Hash),
+}
+
+async fn agreed(url: &str, options: ChainOptions) -> Result<Agreed, ChainError> {
+    let chain = ChainClient::connect(url, options).await?;
+    let pact = chain.at_finalized().await?.pact_status().await?;
+    Ok(if pact.has_our_bounds() { Agreed::Yes(chain) } else { Agreed::No(pact.bounds_hash) })
 }
 
 fn worker_info(config: &Config, key: &Key, address: SocketAddr) -> Result<WorkerInfo, RunError> {

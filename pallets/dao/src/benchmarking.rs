@@ -60,6 +60,16 @@ fn poll<T: Config>() -> Result<PollId, BenchmarkError> {
     Pallet::<T>::do_open_poll(SUBJECT, MAX_OUTCOMES).map_err(|_| "a poll can be opened".into())
 }
 
+/// Moves a poll's end to the next block. Waiting for it would take its voters offline.
+fn end_soon<T: Config>(id: PollId) -> Result<(), BenchmarkError> {
+    let mut poll = Polls::<T>::get(id).ok_or("the poll exists")?;
+    Agenda::<T>::remove(poll.ends_at, id);
+    poll.ends_at = now::<T>().saturating_add(One::one());
+    Agenda::<T>::insert(poll.ends_at, id, ());
+    Polls::<T>::insert(id, poll);
+    Ok(())
+}
+
 /// A poll whose result is final, with `n` votes.
 fn settled<T: Config>(n: u32) -> Result<PollId, BenchmarkError> {
     let id = poll::<T>()?;
@@ -136,8 +146,7 @@ mod benchmarks {
         let who = member::<T>();
         let id = poll::<T>()?;
         Pallet::<T>::do_vote_poll(who.clone(), id, 0)?;
-        let end = Polls::<T>::get(id).ok_or("the poll exists")?.ends_at;
-        frame_system::Pallet::<T>::set_block_number(end.saturating_sub(One::one()));
+        end_soon::<T>(id)?;
 
         #[extrinsic_call]
         _(RawOrigin::Signed(who), id, 1);
@@ -154,8 +163,7 @@ mod benchmarks {
         let id = poll::<T>()?;
         Pallet::<T>::do_vote_poll(who.clone(), id, 0)?;
         Pallet::<T>::do_vote_poll(other, id, 1)?;
-        let end = Polls::<T>::get(id).ok_or("the poll exists")?.ends_at;
-        frame_system::Pallet::<T>::set_block_number(end.saturating_sub(One::one()));
+        end_soon::<T>(id)?;
 
         #[extrinsic_call]
         _(RawOrigin::Signed(who), id);
@@ -260,6 +268,39 @@ mod benchmarks {
         }
 
         assert!(Polls::<T>::get(id).is_some_and(|poll| matches!(poll.phase, Phase::Settled { .. })));
+        Ok(())
+    }
+
+    /// `n`: votes that are removed; for one less, the poll is removed too.
+    #[benchmark]
+    fn sweep_poll(n: Linear<1, { T::MaxCleanUp::get() }>) -> Result<(), BenchmarkError> {
+        let id = settled::<T>(n - 1)?;
+        let ended = Polls::<T>::get(id).ok_or("the poll exists")?.ends_at;
+
+        #[block]
+        {
+            Pallet::<T>::sweep_poll(ended.saturating_add(T::PollRetention::get()));
+        }
+
+        assert!(!Polls::<T>::contains_key(id));
+        Ok(())
+    }
+
+    /// `n`: votes that are removed, of those that are looked at.
+    #[benchmark]
+    fn sweep_votes(n: Linear<0, { crate::SWEPT_VOTES }>) -> Result<(), BenchmarkError> {
+        let (ended, ongoing) = (referendum::<T>()?, referendum::<T>()?);
+        for voter in 0..crate::SWEPT_VOTES {
+            Votes::<T>::insert(if voter < n { ended } else { ongoing }, machine(voter), true);
+        }
+        T::Referenda::end_ongoing(ended, false).map_err(|()| "the referendum is ongoing")?;
+
+        #[block]
+        {
+            Pallet::<T>::sweep_votes();
+        }
+
+        assert_eq!(Votes::<T>::iter_keys().count() as u32, crate::SWEPT_VOTES - n);
         Ok(())
     }
 

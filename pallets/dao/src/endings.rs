@@ -47,7 +47,7 @@ impl<T: Config> Pallet<T> {
     }
 
     /// The most that [`Self::work_through_agenda`] takes.
-    pub(crate) fn heaviest_agenda() -> Weight {
+    pub fn heaviest_agenda() -> Weight {
         let each = T::WeightInfo::end_poll().max(T::WeightInfo::end_appeal()).max(T::WeightInfo::settle_poll());
         T::WeightInfo::agenda()
             .saturating_add(T::WeightInfo::agenda_block().saturating_mul(CATCH_UP.into()))

@@ -53,6 +53,7 @@ mod origins;
 mod polls;
 mod referenda;
 mod state;
+mod sweep;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -66,6 +67,7 @@ pub use endings::CATCH_UP;
 pub use origins::{EnsureCancelSlash, EnsurePact, EnsureTreasury};
 pub use pallet::*;
 pub use polls::MIN_OUTCOMES;
+pub use sweep::SWEPT_VOTES;
 pub use tally::Tally;
 pub use tracks::{tracks_of, TrackId, Tracks, CANCEL_SLASH, PACT, ROOT, TREASURY};
 pub use types::{Appeal, Balance, Counts, Phase, Poll, Rules};
@@ -152,6 +154,10 @@ pub mod pallet {
         #[pallet::constant]
         type MaxCleanUp: Get<u32>;
 
+        /// Blocks after its end for which a poll stays, unless somebody cleans it up.
+        #[pallet::constant]
+        type PollRetention: Get<BlockNumberFor<Self>>;
+
         /// What each call costs.
         type WeightInfo: WeightInfo;
     }
@@ -206,6 +212,14 @@ pub mod pallet {
     /// The first block whose agenda is not done, where work is left over.
     #[pallet::storage]
     pub type Behind<T: Config> = StorageValue<_, BlockNumberFor<T>>;
+
+    /// The poll that was looked at last for whether it can be cleaned up. Nothing when a new round begins.
+    #[pallet::storage]
+    pub type SweptPoll<T: Config> = StorageValue<_, PollId>;
+
+    /// The vote on a referendum that was looked at last for whether it can be removed. Nothing when a new round begins.
+    #[pallet::storage]
+    pub type SweptVote<T: Config> = StorageValue<_, (ReferendumIndex, HardwareId)>;
 
     #[pallet::event]
     #[pallet::generate_deposit(pub(super) fn deposit_event)]
@@ -410,6 +424,10 @@ pub mod pallet {
             Self::work_through_agenda(now)
         }
 
+        fn on_idle(now: BlockNumberFor<T>, remaining: Weight) -> Weight {
+            Self::sweep(now, remaining)
+        }
+
         fn integrity_test() {
             assert!(T::MaxEndings::get() > 0, "MaxEndings is 0: no poll would ever end");
             assert!(T::MaxCleanUp::get() > 0, "MaxCleanUp is 0: votes would stay forever");
@@ -417,6 +435,10 @@ pub mod pallet {
             assert!(
                 Self::heaviest_agenda().all_lte(quarter),
                 "MaxEndings is too large: polls that end could fill more than a quarter of a block"
+            );
+            assert!(
+                Self::heaviest_sweep().all_lte(quarter),
+                "MaxCleanUp is too large: what is over could only go in blocks that are nearly empty"
             );
         }
 

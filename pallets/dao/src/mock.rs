@@ -124,6 +124,7 @@ pub(crate) const DEPOSIT: u128 = 100;
 pub(crate) const FUNDS: u128 = 10_000;
 pub(crate) const MAX_ENDINGS: u32 = 3;
 pub(crate) const MAX_CLEAN_UP: u32 = 4;
+pub(crate) const RETENTION: u32 = 50;
 /// The account for lost deposits.
 pub(crate) const TREASURER: u64 = 1_000;
 
@@ -205,6 +206,7 @@ impl crate::Config for Test {
     type OnLostDeposit = ResolveTo<Treasurer, Balances>;
     type MaxEndings = ConstU32<MAX_ENDINGS>;
     type MaxCleanUp = ConstU32<MAX_CLEAN_UP>;
+    type PollRetention = ConstU32<RETENTION>;
     type WeightInfo = crate::weights::SubstrateWeight<Test>;
 }
 

@@ -47,6 +47,10 @@ pub trait WeightInfo {
     fn end_appeal() -> Weight;
     /// Cost of making a result final.
     fn settle_poll() -> Weight;
+    /// Cost of looking at the next poll in a block and cleaning it up, with `n` votes.
+    fn sweep_poll(n: u32) -> Weight;
+    /// Cost of looking at the next votes on referenda in a block and removing `n` of them.
+    fn sweep_votes(n: u32) -> Weight;
 }
 
 /// Weights for a runtime `T`.
@@ -134,5 +138,22 @@ impl<T: crate::Config> WeightInfo for SubstrateWeight<T> {
     fn settle_poll() -> Weight {
         Weight::from_parts(CALL.saturating_add(RECORD.saturating_mul(2)), 0)
             .saturating_add(T::DbWeight::get().reads_writes(3, 2))
+    }
+
+    // As `clean_up_poll`; and where the last round is, which is read and written, and key and value of the next poll.
+    fn sweep_poll(n: u32) -> Weight {
+        Self::clean_up_poll(n)
+            .saturating_add(Weight::from_parts(RECORD, 0))
+            .saturating_add(T::DbWeight::get().reads_writes(3, 1))
+    }
+
+    // Reads: where the last round is; each vote's key, and its referendum. Writes: where the round is, votes that go.
+    fn sweep_votes(n: u32) -> Weight {
+        let looked_at = u64::from(crate::SWEPT_VOTES);
+        Weight::from_parts(RECORD.saturating_add(VOTE).saturating_mul(looked_at).saturating_add(CALL), 0)
+            .saturating_add(
+                T::DbWeight::get()
+                    .reads_writes(looked_at.saturating_mul(2).saturating_add(1), u64::from(n).saturating_add(1)),
+            )
     }
 }

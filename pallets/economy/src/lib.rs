@@ -25,8 +25,10 @@
 //! ```
 //!
 //! **In a runtime.** This pallet's genesis must be built after Balances', whose issuance it takes for the allocation: declare
-//! it later. Nothing else may mint: Balances' `force_set_balance` and `force_adjust_total_issuance` have to be filtered, or
-//! the root origin could make money past the cap (`try_state` would see it).
+//! it later. The allocation should open the treasury's account with the existential deposit: of most fees, the treasury's
+//! share alone would not suffice, and is burnt until somebody opens it. Nothing else may mint: Balances' `force_set_balance`
+//! and `force_adjust_total_issuance` have to be filtered, or the root origin could make money past the cap (`try_state` would
+//! see it).
 //!
 //! # Invariants
 //!

@@ -89,6 +89,25 @@ fn signed_anchor<T: Config<Currency: Mutate<T::AccountId>>>(
     Ok((payload, signature))
 }
 
+/// A worker with `n` anchors that have lived, and one that has not.
+fn aged<T: Config<Currency: Mutate<T::AccountId>>>(n: u32) -> Result<T::AccountId, BenchmarkError> {
+    let worker: T::AccountId = account("worker", 0, 0);
+    fund::<T>(&worker);
+    let now = frame_system::Pallet::<T>::block_number();
+    let late = now.saturating_add(T::AnchorLifetime::get()).saturating_add(One::one());
+    let deposit = T::AnchorDeposit::get();
+    let total = u64::from(n) + 1;
+    for sequence in 0..total {
+        let anchored_at = if sequence + 1 == total { late } else { now };
+        let old = Anchor { root: BatchRoot([1; 32]), count: MAX_BATCH, tokens: 1, anchored_at, deposit };
+        Anchors::<T>::insert(&worker, sequence, old);
+    }
+    T::Currency::hold(&HoldReason::AnchorDeposit.into(), &worker, deposit * Balance::from(total))?;
+    ServedBy::<T>::insert(&worker, Served { next: total, ..Default::default() });
+    frame_system::Pallet::<T>::set_block_number(late);
+    Ok(worker)
+}
+
 #[benchmarks(where T: Config<Currency: Mutate<T::AccountId>>)]
 mod benchmarks {
     use super::*;
@@ -192,23 +211,48 @@ mod benchmarks {
     #[benchmark]
     fn prune(n: Linear<1, { T::MaxPrune::get() }>) -> Result<(), BenchmarkError> {
         let caller = funded::<T>();
-        let worker: T::AccountId = account("worker", 0, 0);
-        fund::<T>(&worker);
-        let now = frame_system::Pallet::<T>::block_number();
-        let late = now.saturating_add(T::AnchorLifetime::get()).saturating_add(One::one());
-        let deposit = T::AnchorDeposit::get();
-        let total = u64::from(n) + 1;
-        for sequence in 0..total {
-            let anchored_at = if sequence + 1 == total { late } else { now };
-            let old = Anchor { root: BatchRoot([1; 32]), count: MAX_BATCH, tokens: 1, anchored_at, deposit };
-            Anchors::<T>::insert(&worker, sequence, old);
-        }
-        T::Currency::hold(&HoldReason::AnchorDeposit.into(), &worker, deposit * Balance::from(total))?;
-        ServedBy::<T>::insert(&worker, Served { next: total, ..Default::default() });
-        frame_system::Pallet::<T>::set_block_number(late);
+        let worker = aged::<T>(n)?;
 
         #[extrinsic_call]
         _(RawOrigin::Signed(caller), worker.clone(), n);
+
+        assert_eq!(ServedBy::<T>::get(worker).oldest, u64::from(n));
+        Ok(())
+    }
+
+    /// `n`: channels that are closed, of those that are looked at.
+    #[benchmark]
+    fn sweep_channels(n: Linear<0, { crate::SWEPT_CHANNELS }>) -> Result<(), BenchmarkError> {
+        let now = frame_system::Pallet::<T>::block_number().saturating_add(One::one());
+        frame_system::Pallet::<T>::set_block_number(now);
+        for place in 0..crate::SWEPT_CHANNELS {
+            let payer: T::AccountId = account("payer", place, 0);
+            fund::<T>(&payer);
+            let id = super::open::<T>(&payer)?;
+            if place < n {
+                let ended = now.saturating_sub(One::one());
+                Channels::<T>::mutate(id, |channel| channel.as_mut().map(|channel| channel.expires_at = ended));
+            }
+        }
+
+        #[block]
+        {
+            assert_eq!(Pallet::<T>::sweep_channels(), n);
+        }
+
+        assert_eq!(Channels::<T>::iter_keys().count() as u32, crate::SWEPT_CHANNELS - n);
+        Ok(())
+    }
+
+    /// `n`: anchors that are removed; one more has to be looked at.
+    #[benchmark]
+    fn sweep_anchors(n: Linear<0, { T::MaxPrune::get() }>) -> Result<(), BenchmarkError> {
+        let worker = aged::<T>(n)?;
+
+        #[block]
+        {
+            assert_eq!(Pallet::<T>::sweep_anchors(), n);
+        }
 
         assert_eq!(ServedBy::<T>::get(worker).oldest, u64::from(n));
         Ok(())

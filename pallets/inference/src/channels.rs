@@ -111,8 +111,14 @@ impl<T: Config> Pallet<T> {
     }
 
     pub(crate) fn do_close(who: T::AccountId, id: ChannelId) -> DispatchResult {
-        let channel = Channels::<T>::take(id).ok_or(Error::<T>::UnknownChannel)?;
+        let channel = Channels::<T>::get(id).ok_or(Error::<T>::UnknownChannel)?;
         ensure!(who == channel.gateway || Self::has_ended(&channel), Error::<T>::ChannelNotEnded);
+        Self::remove(id, channel)
+    }
+
+    /// Removes a channel; the rest and the deposit return to the payer.
+    pub(crate) fn remove(id: ChannelId, channel: ChannelOf<T>) -> DispatchResult {
+        Channels::<T>::remove(id);
         ChannelsByPayer::<T>::remove(&channel.payer, id);
         let returned = channel.escrow.saturating_sub(channel.redeemed);
         let held = returned.saturating_add(channel.deposit);
@@ -122,7 +128,7 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Whether the last block in which a voucher can be redeemed has passed.
-    fn has_ended(channel: &ChannelOf<T>) -> bool {
+    pub(crate) fn has_ended(channel: &ChannelOf<T>) -> bool {
         frame_system::Pallet::<T>::block_number() > channel.ends_at()
     }
 }

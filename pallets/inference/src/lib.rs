@@ -44,6 +44,7 @@ mod channels;
 #[cfg(test)]
 mod mock;
 mod state;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -55,6 +56,7 @@ pub use anchors::{Refusal, LOOK_AHEAD};
 #[cfg(feature = "runtime-benchmarks")]
 pub use benchmarking::BenchmarkHelper;
 pub use pallet::*;
+pub use sweep::SWEPT_CHANNELS;
 pub use types::{Anchor, Channel, Served};
 pub use weights::WeightInfo;
 
@@ -208,6 +210,14 @@ pub mod pallet {
     #[pallet::storage]
     pub type AnchorsInBlock<T: Config> = StorageValue<_, (BlockNumberFor<T>, u32), ValueQuery>;
 
+    /// The channel that was looked at last for whether it has ended. Nothing when a new round begins.
+    #[pallet::storage]
+    pub type SweptChannel<T: Config> = StorageValue<_, ChannelId>;
+
+    /// The worker whose anchors were looked at last for whether they have lived. Nothing when a new round begins.
+    #[pallet::storage]
+    pub type SweptWorker<T: Config> = StorageValue<_, T::AccountId>;
+
     #[pallet::event]
     #[pallet::generate_deposit(pub(super) fn deposit_event)]
     pub enum Event<T: Config> {
@@ -359,6 +369,10 @@ pub mod pallet {
 
     #[pallet::hooks]
     impl<T: Config> Hooks<BlockNumberFor<T>> for Pallet<T> {
+        fn on_idle(_: BlockNumberFor<T>, remaining: Weight) -> Weight {
+            Self::sweep(remaining)
+        }
+
         fn integrity_test() {
             let zero = BlockNumberFor::<T>::default();
             assert!(T::MinEscrow::get() > 0, "MinEscrow is 0: empty channels would be stored");
@@ -388,6 +402,10 @@ pub mod pallet {
             assert!(
                 anchors.all_lte(most.saturating_div(2)),
                 "MaxAnchorsPerBlock is too high: free calls could take more than half of what is for paid ones"
+            );
+            assert!(
+                Self::heaviest_sweep().all_lte(T::BlockWeights::get().max_block.saturating_div(4)),
+                "MaxPrune is too high: what has ended could only go in blocks that are nearly empty"
             );
         }
 

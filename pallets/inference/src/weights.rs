@@ -37,6 +37,10 @@ pub trait WeightInfo {
     fn anchor() -> Weight;
     /// Cost of `prune` that removes `n` anchors.
     fn prune(n: u32) -> Weight;
+    /// Cost of looking at the next channels in a block and closing `n` of them.
+    fn sweep_channels(n: u32) -> Weight;
+    /// Cost of looking at the next worker in a block and removing `n` of its anchors.
+    fn sweep_anchors(n: u32) -> Weight;
 }
 
 /// Weights for a runtime `T`.
@@ -96,5 +100,20 @@ impl<T: crate::Config> WeightInfo for SubstrateWeight<T> {
         let compute = CALL.saturating_add(HOLD).saturating_add(RECORD.saturating_mul(n.saturating_add(2)));
         Weight::from_parts(compute, 0)
             .saturating_add(T::DbWeight::get().reads_writes(n.saturating_add(4), n.saturating_add(3)))
+    }
+
+    // Reads: where the last round is, key and value of each channel, account and holds of each that is closed. Writes: where
+    // the round is; as `close` for each.
+    fn sweep_channels(n: u32) -> Weight {
+        let (n, looked_at) = (u64::from(n), u64::from(crate::SWEPT_CHANNELS));
+        let compute = HOLD.saturating_mul(n).saturating_add(RECORD.saturating_mul(looked_at.saturating_add(n)));
+        let reads = looked_at.saturating_mul(2).saturating_add(n.saturating_mul(2)).saturating_add(1);
+        Weight::from_parts(compute, 0)
+            .saturating_add(T::DbWeight::get().reads_writes(reads, n.saturating_mul(4).saturating_add(1)))
+    }
+
+    // As `prune`; and where the last round is, which is read and written, and the next worker.
+    fn sweep_anchors(n: u32) -> Weight {
+        Self::prune(n).saturating_add(T::DbWeight::get().reads_writes(2, 1))
     }
 }

@@ -108,7 +108,7 @@ impl<T: Config> Pallet<T> {
     }
 
     /// The most that the hook can take in a block.
-    pub(crate) fn fullest_block() -> frame_support::weights::Weight {
+    pub fn fullest_block() -> frame_support::weights::Weight {
         use crate::{WeightInfo, PAGE};
         T::WeightInfo::idle()
             .saturating_add(T::WeightInfo::note_author())
@@ -120,7 +120,7 @@ impl<T: Config> Pallet<T> {
     }
 
     /// The most that the hook and a change of era can take in a block.
-    pub(crate) fn fullest_rotation() -> frame_support::weights::Weight {
+    pub fn fullest_rotation() -> frame_support::weights::Weight {
         use crate::WeightInfo;
         Self::fullest_block()
             .saturating_add(T::WeightInfo::end_era())

@@ -295,7 +295,7 @@ pub mod pallet {
 
     /// Every slash that is announced, and neither cancelled nor wholly applied.
     #[pallet::storage]
-    pub type PendingSlashes<T: Config> = StorageMap<_, Twox64Concat, SlashId, PendingSlashOf<T>>;
+    pub type PendingSlashes<T: Config> = CountedStorageMap<_, Twox64Concat, SlashId, PendingSlashOf<T>>;
 
     /// Announced slashes by the first era in which they are applied.
     #[pallet::storage]

@@ -1,31 +1,32 @@
 //! Benchmarks of the calls, each at its worst case.
 
-use crate::{pallet::*, Bond, Unbonding};
+use crate::{pallet::*, HardwareBinding, WorkerRecord};
 use alloc::vec;
 use blyan_primitives::{
     hardware::HardwareProfile,
     ids::HardwareId,
-    worker::{Heartbeat, Region, Roles, WorkerInfo, MAX_ADDRESSES, MAX_ADDRESS_LEN},
+    traits::Standings as _,
+    trust::Standing,
+    worker::{Heartbeat, PeerId, Region, Roles, WorkerInfo, MAX_ADDRESSES, MAX_ADDRESS_LEN},
 };
 use frame_benchmarking::v2::*;
 use frame_support::{
     pallet_prelude::{Get, TransactionSource},
     traits::{
-        fungible::{Inspect, Mutate, MutateHold},
-        Authorize,
+        fungible::{Inspect, Mutate},
+        Authorize, EnsureOrigin,
     },
     BoundedVec,
 };
 use frame_system::{pallet_prelude::BlockNumberFor, RawOrigin};
 use polkadot_sdk::*;
 use sp_core::{crypto::KeyTypeId, sr25519};
-use sp_runtime::traits::{One, Saturating, Zero};
 
 const KEY_TYPE: KeyTypeId = KeyTypeId(*b"blyn");
 const HARDWARE: HardwareId = HardwareId([3; 32]);
 
 fn fund<T: Config<Currency: Mutate<T::AccountId>>>(who: &T::AccountId) {
-    let amount = T::Deposit::get() + T::MinBond::get() + T::Currency::minimum_balance();
+    let amount = T::Deposit::get() + T::Currency::minimum_balance();
     T::Currency::set_balance(who, amount * 10u32.into());
 }
 
@@ -67,21 +68,37 @@ fn registered<T: Config>(who: &T::AccountId) -> Result<WorkerInfo, BenchmarkErro
     Ok(info)
 }
 
-/// Fills the bond of `who`, all but one part of it on its way back.
-fn fill_bond<T: Config<Currency: Mutate<T::AccountId>>>(
-    who: &T::AccountId,
-    due: BlockNumberFor<T>,
-) -> Result<(), BenchmarkError> {
-    let part = Unbonding { amount: T::Currency::minimum_balance(), due };
-    let parts = T::MaxUnbonding::get() - 1;
-    let unbonding =
-        BoundedVec::try_from(vec![part.clone(); parts as usize]).map_err(|_| "fewer parts than the most")?;
-    let active = T::MinBond::get();
-    let total = active + part.amount * parts.into();
-    T::Currency::set_balance(who, total * 10u32.into() + T::Currency::balance(who));
-    T::Currency::hold(&HoldReason::Bond.into(), who, total)?;
-    Bonds::<T>::insert(who, Bond { active, unbonding });
-    Ok(())
+/// Gives `who` a standing of which nothing counts any more.
+fn outlive_quarantine<T: Config>(who: &T::AccountId) {
+    Standings::<T>::insert(who, Standing { quarantined_until: Some(0), ..Standing::default() });
+}
+
+/// Waits until a machine that was left in this block is free.
+fn cool_down<T: Config>() {
+    frame_system::Pallet::<T>::set_block_number(frame_system::Pallet::<T>::block_number() + T::CoolingPeriod::get());
+}
+
+/// Makes `account` a member with `machine`, as if its worker had registered and sent its heartbeat. No deposit is held, so
+/// that the account needs no money.
+pub(crate) fn add_member<T: Config>(account: &T::AccountId, machine: HardwareId) {
+    let digest = [&[0x12, 32][..], &machine.0].concat();
+    let (Ok(peer_id), Some(region)) = (PeerId::try_from(digest), Region::new("DE")) else {
+        unreachable!("both are sound")
+    };
+    let info = WorkerInfo {
+        key: machine.0,
+        peer_id,
+        addresses: Default::default(),
+        region,
+        hardware: HardwareProfile { ram_mib: 1024, cpu_threads: 1, ..Default::default() },
+        hardware_id: machine,
+        roles: Roles::SERVE,
+    };
+    let (tier, registered_at) = (info.hardware.tier(), frame_system::Pallet::<T>::block_number());
+    Keys::<T>::insert(info.key, account);
+    Hardware::<T>::insert(machine, HardwareBinding { owner: account.clone(), deposit: 0u32.into(), free_at: None });
+    Workers::<T>::insert(account, WorkerRecord { info, tier, registered_at });
+    LastHeartbeat::<T>::insert(account, Pallet::<T>::current_period());
 }
 
 /// A heartbeat for the period after the present one, in whose first block it leaves the chain.
@@ -105,17 +122,16 @@ mod benchmarks {
         let former: T::AccountId = account("former", 0, 0);
         fund::<T>(&former);
         registered::<T>(&former)?;
-        Pallet::<T>::do_leave(former)?;
-        frame_system::Pallet::<T>::set_block_number(
-            frame_system::Pallet::<T>::block_number() + T::CoolingPeriod::get(),
-        );
+        Pallet::<T>::do_leave(former.clone())?;
+        outlive_quarantine::<T>(&former);
+        cool_down::<T>();
         let who = funded::<T>();
         let (info, signature) = signed_info::<T>(&who)?;
 
         #[extrinsic_call]
         _(RawOrigin::Signed(who.clone()), info, signature);
 
-        assert!(Workers::<T>::contains_key(who));
+        assert!(Workers::<T>::contains_key(who) && !Standings::<T>::contains_key(former));
         Ok(())
     }
 
@@ -137,12 +153,12 @@ mod benchmarks {
         let who = funded::<T>();
         registered::<T>(&who)?;
         Pallet::<T>::do_heartbeat(present_heartbeat::<T>())?;
-        fill_bond::<T>(&who, One::one())?;
+        outlive_quarantine::<T>(&who);
 
         #[extrinsic_call]
         _(RawOrigin::Signed(who.clone()));
 
-        assert!(!Workers::<T>::contains_key(who));
+        assert!(!Workers::<T>::contains_key(&who) && !Standings::<T>::contains_key(who));
         Ok(())
     }
 
@@ -151,14 +167,13 @@ mod benchmarks {
         let who = funded::<T>();
         registered::<T>(&who)?;
         Pallet::<T>::do_leave(who.clone())?;
-        frame_system::Pallet::<T>::set_block_number(
-            frame_system::Pallet::<T>::block_number() + T::CoolingPeriod::get(),
-        );
+        outlive_quarantine::<T>(&who);
+        cool_down::<T>();
 
         #[extrinsic_call]
-        _(RawOrigin::Signed(who), HARDWARE);
+        _(RawOrigin::Signed(who.clone()), HARDWARE);
 
-        assert!(!Hardware::<T>::contains_key(HARDWARE));
+        assert!(!Hardware::<T>::contains_key(HARDWARE) && !Standings::<T>::contains_key(who));
         Ok(())
     }
 
@@ -194,47 +209,42 @@ mod benchmarks {
     }
 
     #[benchmark]
-    fn bond() -> Result<(), BenchmarkError> {
+    fn quarantine() -> Result<(), BenchmarkError> {
+        let origin = T::GuardianOrigin::try_successful_origin().map_err(|_| BenchmarkError::Weightless)?;
         let who = funded::<T>();
         registered::<T>(&who)?;
-        fill_bond::<T>(&who, One::one())?;
+        Pallet::<T>::succeed(&who);
 
         #[extrinsic_call]
-        _(RawOrigin::Signed(who.clone()), T::MinBond::get());
+        _(origin as T::RuntimeOrigin, who.clone());
 
-        assert_eq!(Bonds::<T>::get(who).map(|held| held.active), Some(T::MinBond::get() * 2u32.into()));
+        assert!(Standings::<T>::get(who).quarantined_until.is_some());
         Ok(())
     }
 
     #[benchmark]
-    fn unbond() -> Result<(), BenchmarkError> {
+    fn release() -> Result<(), BenchmarkError> {
+        let origin = T::GuardianOrigin::try_successful_origin().map_err(|_| BenchmarkError::Weightless)?;
         let who = funded::<T>();
         registered::<T>(&who)?;
-        fill_bond::<T>(&who, One::one())?;
+        Pallet::<T>::do_quarantine(who.clone())?;
 
         #[extrinsic_call]
-        _(RawOrigin::Signed(who.clone()), T::MinBond::get());
+        _(origin as T::RuntimeOrigin, who.clone());
 
-        assert!(Bonds::<T>::get(who).is_some_and(|held| held.active.is_zero()));
+        assert!(!Standings::<T>::contains_key(who));
         Ok(())
     }
 
-    // Every part is due.
     #[benchmark]
-    fn withdraw_unbonded() -> Result<(), BenchmarkError> {
+    fn forget_standing() -> Result<(), BenchmarkError> {
         let who = funded::<T>();
-        registered::<T>(&who)?;
-        fill_bond::<T>(&who, One::one())?;
-        Pallet::<T>::do_unbond(who.clone(), T::MinBond::get())?;
-        let now = frame_system::Pallet::<T>::block_number();
-        frame_system::Pallet::<T>::set_block_number(
-            now.saturating_add(T::UnbondingPeriod::get()).saturating_add(One::one()),
-        );
+        outlive_quarantine::<T>(&who);
 
         #[extrinsic_call]
-        _(RawOrigin::Signed(who.clone()));
+        _(RawOrigin::Signed(who.clone()), who.clone());
 
-        assert!(!Bonds::<T>::contains_key(who));
+        assert!(!Standings::<T>::contains_key(who));
         Ok(())
     }
 

@@ -1,4 +1,5 @@
-//! Registry of off-chain workers: who executes, trains and audits, on what hardware, and whether they are there.
+//! Registry of off-chain workers: who executes, trains and audits, on what hardware, whether they are there, and how far
+//! they are trusted.
 //!
 //! An account registers one worker: its key, its identity and addresses on the workers' network, where it stands, its
 //! hardware and its roles. The worker's key signs the registration, so that nobody can claim another's. A machine is
@@ -9,13 +10,22 @@
 //! transaction without fee that its key signs, authorised by [`Pallet::heartbeat`]'s `authorize` attribute. Being online
 //! is derived from the last heartbeat when somebody asks: nothing is swept.
 //!
-//! **Bonds.** A worker can put BLY at stake. It comes back [`Config::UnbondingPeriod`] blocks after it is unbonded.
+//! **Standing.** Accounts, of workers and of others, rise and fall by what comes of their submissions, by the rules of
+//! [`blyan_primitives::trust`] with the numbers of the Pact; other pallets report through
+//! [`Standings`](blyan_primitives::traits::Standings). Outcomes and [`Config::GuardianOrigin`] can put an account into
+//! quarantine. Its worker stays registered, but gets no work, submits nothing and does not vote.
+//!
+//! **Votes.** A machine that is bound to an account has a vote, which its account casts while its worker is online and in
+//! good standing: see [`members`].
 //!
 //! # Invariants
 //!
 //! - Workers and keys correspond one to one, and each worker's machine is bound to its account.
 //! - The deposits of an account's bindings add up to what [`HoldReason::Registration`] holds from it.
-//! - An account's bond, active and unbonding, is what [`HoldReason::Bond`] holds from it.
+//! - A quarantine belongs to the account, registered or not, and holds every machine that is bound to it: until it is
+//!   over, none of them is released, or bound to another account. Neither leaving and registering again nor moving a
+//!   machine sheds it.
+//! - A standing is on chain only while it is not the one that everybody begins with.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(
@@ -27,11 +37,12 @@ extern crate alloc;
 
 #[cfg(feature = "runtime-benchmarks")]
 mod benchmarking;
-mod bonds;
 mod heartbeats;
+pub mod members;
 #[cfg(test)]
 mod mock;
 mod registry;
+mod standing;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -42,7 +53,7 @@ use polkadot_sdk::*;
 
 pub use heartbeats::EXPIRY_TOO_FAR;
 pub use pallet::*;
-pub use types::{Bond, HardwareBinding, Unbonding, WorkerRecord, WorkerStatus};
+pub use types::{HardwareBinding, WorkerRecord, WorkerStatus};
 pub use weights::WeightInfo;
 
 #[allow(clippy::expect_used, reason = "FRAME's macros write it into what they generate")]
@@ -53,6 +64,8 @@ pub mod pallet {
     use blyan_primitives::{
         hardware::Tier,
         ids::HardwareId,
+        traits::{PactProvider, Stakes, Standings as _},
+        trust::{Level, Standing},
         worker::{Heartbeat, WorkerInfo},
     };
     use frame_support::{
@@ -62,7 +75,7 @@ pub mod pallet {
     use frame_system::pallet_prelude::*;
     use sp_core::sr25519;
 
-    const STORAGE_VERSION: StorageVersion = StorageVersion::new(1);
+    const STORAGE_VERSION: StorageVersion = StorageVersion::new(if cfg!(feature = "next-release") { 2 } else { 1 });
 
     /// Most workers in one answer of [`Pallet::workers`].
     pub const MAX_PAGE: u32 = 100;
@@ -72,8 +85,6 @@ pub mod pallet {
     /// A machine's binding in a runtime `T`.
     pub type HardwareBindingOf<T> =
         HardwareBinding<<T as frame_system::Config>::AccountId, BalanceOf<T>, BlockNumberFor<T>>;
-    /// A worker's bond in a runtime `T`.
-    pub type BondOf<T> = Bond<BalanceOf<T>, BlockNumberFor<T>, <T as Config>::MaxUnbonding>;
     /// A worker's status in a runtime `T`.
     pub type WorkerStatusOf<T> = WorkerStatus<BalanceOf<T>, BlockNumberFor<T>>;
 
@@ -83,12 +94,21 @@ pub mod pallet {
 
     #[pallet::config]
     pub trait Config: polkadot_sdk::frame_system::Config<RuntimeEvent: From<Event<Self>>> {
-        /// Money, of which deposits and bonds are held.
+        /// Money, of which deposits are held.
         type Currency: InspectHold<Self::AccountId, Reason = Self::RuntimeHoldReason>
             + MutateHold<Self::AccountId, Reason = Self::RuntimeHoldReason>;
 
         /// The runtime's reasons for holds.
         type RuntimeHoldReason: From<HoldReason>;
+
+        /// Who keeps what workers have at stake.
+        type Stakes: Stakes<Self::AccountId, BalanceOf<Self>>;
+
+        /// Who keeps the Pact, whose section on trust gives the rules of standing.
+        type Pact: PactProvider;
+
+        /// Who puts accounts into quarantine and ends it: governance.
+        type GuardianOrigin: EnsureOrigin<Self::RuntimeOrigin>;
 
         /// What is held while a machine is bound to an account.
         #[pallet::constant]
@@ -110,17 +130,9 @@ pub mod pallet {
         #[pallet::constant]
         type HeartbeatPriority: Get<TransactionPriority>;
 
-        /// The smallest bond.
+        /// Blocks of a day, for which quotas of submissions are.
         #[pallet::constant]
-        type MinBond: Get<BalanceOf<Self>>;
-
-        /// Blocks from unbonding to withdrawal.
-        #[pallet::constant]
-        type UnbondingPeriod: Get<BlockNumberFor<Self>>;
-
-        /// Most parts of a bond that are on their way back at a time.
-        #[pallet::constant]
-        type MaxUnbonding: Get<u32>;
+        type BlocksPerDay: Get<BlockNumberFor<Self>>;
 
         /// What each call costs.
         type WeightInfo: WeightInfo;
@@ -132,9 +144,6 @@ pub mod pallet {
         /// For a machine that is bound to the account.
         #[codec(index = 0)]
         Registration,
-        /// What the account's worker has at stake.
-        #[codec(index = 1)]
-        Bond,
     }
 
     /// Every registered worker by its account.
@@ -153,9 +162,10 @@ pub mod pallet {
     #[pallet::storage]
     pub type LastHeartbeat<T: Config> = StorageMap<_, Blake2_128Concat, T::AccountId, u32>;
 
-    /// What each account has at stake. It outlives the worker until all is withdrawn.
+    /// Standing of each account that has not the one that everybody begins with. It outlives the worker. What is no longer
+    /// true of it, a quarantine that is over and the submissions of a day that has passed, goes when it is next written.
     #[pallet::storage]
-    pub type Bonds<T: Config> = StorageMap<_, Blake2_128Concat, T::AccountId, BondOf<T>>;
+    pub type Standings<T: Config> = StorageMap<_, Blake2_128Concat, T::AccountId, Standing, ValueQuery>;
 
     #[pallet::event]
     #[pallet::generate_deposit(pub(super) fn deposit_event)]
@@ -181,7 +191,7 @@ pub mod pallet {
         Left {
             /// Its account.
             worker: T::AccountId,
-            /// First block in which another account can bind its machine.
+            /// First block in which another account can bind its machine, unless the account is in quarantine then.
             hardware_free_at: BlockNumberFor<T>,
         },
         /// A machine is bound to nobody, and the deposit is returned.
@@ -200,31 +210,27 @@ pub mod pallet {
             /// The heartbeat's period.
             period: u32,
         },
-        /// A worker has put more at stake.
+        /// An account was promoted or demoted by what came of its submissions.
         #[codec(index = 5)]
-        Bonded {
-            /// Its account.
-            worker: T::AccountId,
-            /// How much more.
-            amount: BalanceOf<T>,
+        StandingChanged {
+            /// The account.
+            account: T::AccountId,
+            /// How far it is trusted now.
+            level: Level,
         },
-        /// A part of a bond is on its way back.
+        /// An account is in quarantine, or longer than it was to be, and a newcomer after it.
         #[codec(index = 6)]
-        Unbonded {
+        Quarantined {
             /// The account.
-            worker: T::AccountId,
-            /// How much.
-            amount: BalanceOf<T>,
-            /// First block in which it can be withdrawn.
-            due: BlockNumberFor<T>,
+            account: T::AccountId,
+            /// First block in which it is not, unless it is released.
+            until: BlockNumberFor<T>,
         },
-        /// A part of a bond is back.
+        /// An account's quarantine was ended.
         #[codec(index = 7)]
-        Withdrawn {
+        Released {
             /// The account.
-            worker: T::AccountId,
-            /// How much.
-            amount: BalanceOf<T>,
+            account: T::AccountId,
         },
     }
 
@@ -287,21 +293,18 @@ pub mod pallet {
         /// The worker's heartbeat of this period is on chain. Send the next one in the next period.
         #[codec(index = 17)]
         HeartbeatKnown,
-        /// The bond would be smaller than the least. Bond more, or unbond all of it.
+        /// The machine's account is in quarantine. Try again when that is over.
         #[codec(index = 18)]
-        BelowMinBond,
-        /// Less than this is bonded. Ask for less.
+        HardwareQuarantined,
+        /// No machine is bound to the account, and it never submitted anything. Name one that takes part.
         #[codec(index = 19)]
-        NotEnoughBonded,
-        /// The amount is zero. Choose one.
+        UnknownAccount,
+        /// The account is not in quarantine. Nothing has to be ended.
         #[codec(index = 20)]
-        ZeroAmount,
-        /// Too many parts of the bond are on their way back. Withdraw those that are due, or wait.
+        NotQuarantined,
+        /// The account has no standing on chain, or one that still counts. Nothing has to be forgotten.
         #[codec(index = 21)]
-        TooManyUnbonding,
-        /// No part of the bond is due. Wait.
-        #[codec(index = 22)]
-        NothingDue,
+        NothingToForget,
     }
 
     #[pallet::hooks]
@@ -310,10 +313,9 @@ pub mod pallet {
             let (zero_blocks, zero) = (BlockNumberFor::<T>::default(), BalanceOf::<T>::default());
             assert!(T::HeartbeatPeriod::get() > zero_blocks, "HeartbeatPeriod is 0 blocks: periods never pass");
             assert!(T::MaxMissed::get() > 0, "MaxMissed is 0: every worker would be offline between heartbeats");
-            assert!(T::MaxUnbonding::get() > 0, "MaxUnbonding is 0: no bond could ever come back");
             assert!(T::Deposit::get() > zero, "Deposit is 0: state could be filled for fees alone");
-            assert!(T::MinBond::get() > zero, "MinBond is 0: bonds of nothing would be stored");
             assert!(T::CoolingPeriod::get() > zero_blocks, "CoolingPeriod is 0: a machine could pass for many");
+            assert!(T::BlocksPerDay::get() > zero_blocks, "BlocksPerDay is 0: quotas would be for ever");
         }
 
         #[cfg(feature = "try-runtime")]
@@ -341,15 +343,16 @@ pub mod pallet {
             Self::do_update(who, info, &signature)
         }
 
-        /// Ends the registration. All of the bond is unbonded; the machine stays bound for [`Config::CoolingPeriod`],
-        /// and the deposit held until it is released.
+        /// Ends the registration. The machine stays bound for [`Config::CoolingPeriod`], and for as long as the account is
+        /// in quarantine; the deposit is held until it is released. What is at stake is not touched.
         #[pallet::call_index(2)]
         pub fn leave(origin: OriginFor<T>) -> DispatchResult {
             let who = ensure_signed(origin)?;
             Self::do_leave(who)
         }
 
-        /// Unbinds a machine whose cooling period is over, and returns the deposit. Anyone can call this.
+        /// Unbinds a machine whose cooling period is over and whose account is not in quarantine, and returns the deposit.
+        /// Anyone can call this.
         #[pallet::call_index(3)]
         pub fn release_hardware(origin: OriginFor<T>, hardware: HardwareId) -> DispatchResult {
             ensure_signed(origin)?;
@@ -375,25 +378,28 @@ pub mod pallet {
             Self::do_heartbeat(heartbeat)
         }
 
-        /// Puts `amount` more at stake.
+        /// Puts an account into quarantine for as long as the Pact says, from now on, and takes from it what it had earned.
+        /// Only [`Config::GuardianOrigin`] can. It reaches accounts whose worker has left, for as long as a machine is
+        /// bound to them.
         #[pallet::call_index(5)]
-        pub fn bond(origin: OriginFor<T>, #[pallet::compact] amount: BalanceOf<T>) -> DispatchResult {
-            let who = ensure_signed(origin)?;
-            Self::do_bond(who, amount)
+        pub fn quarantine(origin: OriginFor<T>, account: T::AccountId) -> DispatchResult {
+            T::GuardianOrigin::ensure_origin(origin)?;
+            Self::do_quarantine(account)
         }
 
-        /// Sends `amount` of the bond on its way back.
+        /// Ends an account's quarantine before its time. Only [`Config::GuardianOrigin`] can.
         #[pallet::call_index(6)]
-        pub fn unbond(origin: OriginFor<T>, #[pallet::compact] amount: BalanceOf<T>) -> DispatchResult {
-            let who = ensure_signed(origin)?;
-            Self::do_unbond(who, amount)
+        pub fn release(origin: OriginFor<T>, account: T::AccountId) -> DispatchResult {
+            T::GuardianOrigin::ensure_origin(origin)?;
+            Self::do_release(account)
         }
 
-        /// Takes back every part of the bond that is due.
+        /// Removes the standing of an account that with time has become the one that everybody begins with. Anyone can
+        /// call this.
         #[pallet::call_index(7)]
-        pub fn withdraw_unbonded(origin: OriginFor<T>) -> DispatchResult {
-            let who = ensure_signed(origin)?;
-            Self::do_withdraw_unbonded(who)
+        pub fn forget_standing(origin: OriginFor<T>, account: T::AccountId) -> DispatchResult {
+            ensure_signed(origin)?;
+            Self::do_forget_standing(account)
         }
     }
 
@@ -419,9 +425,14 @@ pub mod pallet {
             Hardware::<T>::get(hardware)
         }
 
-        /// What an account has at stake, and what is on its way back.
-        pub fn bond_of(account: T::AccountId) -> Option<BondOf<T>> {
-            Bonds::<T>::get(account)
+        /// An account's standing as it is now.
+        pub fn standing_of(account: T::AccountId) -> Standing {
+            Self::standing(&account)
+        }
+
+        /// Submissions that an account may still make today.
+        pub fn submissions_left(account: T::AccountId) -> u32 {
+            Self::quota_left(&account)
         }
 
         /// The heartbeat period of the present block.

@@ -4,14 +4,18 @@ use crate as pallet_blyan_workers;
 use blyan_primitives::{
     hardware::HardwareProfile,
     ids::HardwareId,
+    pact::{Network, Pact, Trust},
+    traits::{PactProvider, Stakes},
     worker::{Address, Heartbeat, Region, Roles, WorkerInfo},
 };
 use codec::Encode;
 use frame_support::{
     derive_impl,
     dispatch::GetDispatchInfo,
+    parameter_types,
     traits::{ConstU128, ConstU32, ConstU64},
 };
+use frame_system::EnsureRoot;
 use polkadot_sdk::*;
 use sp_core::{sr25519, Pair};
 use sp_keystore::{testing::MemoryKeystore, KeystoreExt};
@@ -78,22 +82,50 @@ pub(crate) const COOLING: u64 = 50;
 pub(crate) const PERIOD: u64 = 10;
 pub(crate) const MAX_MISSED: u32 = 3;
 pub(crate) const PRIORITY: u64 = 77;
-pub(crate) const MIN_BOND: u128 = 20;
-pub(crate) const UNBONDING: u64 = 30;
-pub(crate) const MAX_UNBONDING: u32 = 3;
+pub(crate) const DAY: u64 = 1_000;
+/// Longer than [`COOLING`], so that it can hold a machine.
+pub(crate) const QUARANTINE: u64 = 80;
 pub(crate) const FUNDS: u128 = 10_000;
+
+parameter_types! {
+    /// The Pact's section on trust.
+    pub static Rules: Trust = Trust { quarantine: QUARANTINE as u32, ..Pact::default_for(Network::LOCAL.kind).trust };
+}
+
+pub struct TestPact;
+
+impl PactProvider for TestPact {
+    fn pact() -> Pact {
+        Pact { trust: Rules::get(), ..Pact::default_for(Network::LOCAL.kind) }
+    }
+
+    fn network() -> Network {
+        Network::LOCAL
+    }
+}
+
+/// Account `n` has `10 n` at stake.
+pub struct TestStakes;
+
+impl Stakes<AccountId32, u128> for TestStakes {
+    fn worker_stake(account: &AccountId32) -> u128 {
+        let bytes: &[u8; 32] = account.as_ref();
+        u128::from(bytes[0]) * 10
+    }
+}
 
 impl crate::Config for Test {
     type Currency = Balances;
     type RuntimeHoldReason = RuntimeHoldReason;
+    type Stakes = TestStakes;
+    type Pact = TestPact;
+    type GuardianOrigin = EnsureRoot<AccountId32>;
     type Deposit = ConstU128<DEPOSIT>;
     type CoolingPeriod = ConstU64<COOLING>;
     type HeartbeatPeriod = ConstU64<PERIOD>;
     type MaxMissed = ConstU32<MAX_MISSED>;
     type HeartbeatPriority = ConstU64<PRIORITY>;
-    type MinBond = ConstU128<MIN_BOND>;
-    type UnbondingPeriod = ConstU64<UNBONDING>;
-    type MaxUnbonding = ConstU32<MAX_UNBONDING>;
+    type BlocksPerDay = ConstU64<DAY>;
     type WeightInfo = crate::weights::SubstrateWeight<Test>;
 }
 
@@ -140,6 +172,35 @@ pub(crate) fn proof(n: u8, info: &WorkerInfo) -> sr25519::Signature {
 
 pub(crate) fn register(n: u8) -> DispatchResult {
     Workers::register(signed(n), info(n), proof(n, &info(n)))
+}
+
+/// Registers worker `n` on the machine of worker `machine`.
+pub(crate) fn register_on(n: u8, machine: u8) -> DispatchResult {
+    let info = WorkerInfo { hardware_id: HardwareId([machine; 32]), ..info(n) };
+    let signature = proof(n, &info);
+    Workers::register(signed(n), info, signature)
+}
+
+pub(crate) fn quarantine(n: u8) -> DispatchResult {
+    Workers::quarantine(RuntimeOrigin::root(), account(n))
+}
+
+pub(crate) fn release(n: u8) -> DispatchResult {
+    Workers::release(RuntimeOrigin::root(), account(n))
+}
+
+/// Registers worker `n` in the first block. With the second period, its first, its heartbeat comes on chain.
+pub(crate) fn bring_online(n: u8) {
+    assert_eq!(register(n), Ok(()));
+    System::set_block_number(PERIOD);
+    beat(n);
+}
+
+/// Worker `n`'s heartbeat for the present period comes on chain.
+pub(crate) fn beat(n: u8) {
+    let period = System::block_number() / PERIOD;
+    let heartbeat = heartbeat(n, period as u32, (period + 1) * PERIOD - 1);
+    assert_eq!(include(heartbeat_call(n, heartbeat, genesis())), Ok(Ok(())));
 }
 
 pub(crate) fn heartbeat(n: u8, period: u32, expires_at: u64) -> Heartbeat<AccountId32, u64> {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use blyan_primitives::{
     hardware::Tier,
     ids::HardwareId,
-    traits::WorkerRegistry,
+    traits::{Stakes, WorkerRegistry},
     worker::{Roles, WorkerInfo, WorkerInfoError},
 };
 use frame_support::{
@@ -71,26 +71,26 @@ impl<T: Config> Pallet<T> {
                 binding.free_at = Some(free_at);
             }
         });
-        Self::unbond_all(&who);
+        Self::settle(&who);
         Self::deposit_event(Event::Left { worker: who, hardware_free_at: free_at });
         Ok(())
     }
 
     pub(crate) fn do_release_hardware(hardware: HardwareId) -> DispatchResult {
         let binding = Hardware::<T>::get(hardware).ok_or(Error::<T>::UnknownHardware)?;
-        ensure!(Self::is_free(&binding), Error::<T>::HardwareNotFree);
+        Self::ensure_free(&binding, Error::HardwareNotFree)?;
         Hardware::<T>::remove(hardware);
-        Self::return_deposit(hardware, binding)
+        Self::unbind(hardware, binding)
     }
 
-    /// Binds a machine to `who`: one that is new, that cools down after `who` has left, or whose cooling period is over.
+    /// Binds a machine to `who`: one that is new, that cools down after `who` has left, or that is free.
     fn bind_hardware(who: &T::AccountId, hardware: HardwareId) -> DispatchResult {
         let deposit = match Hardware::<T>::get(hardware) {
             Some(binding) if binding.owner == *who => binding.deposit,
             other => {
                 if let Some(binding) = other {
-                    ensure!(Self::is_free(&binding), Error::<T>::HardwareTaken);
-                    Self::return_deposit(hardware, binding)?;
+                    Self::ensure_free(&binding, Error::HardwareTaken)?;
+                    Self::unbind(hardware, binding)?;
                 }
                 let deposit = T::Deposit::get();
                 T::Currency::hold(&HoldReason::Registration.into(), who, deposit)?;
@@ -101,13 +101,21 @@ impl<T: Config> Pallet<T> {
         Ok(())
     }
 
-    fn is_free(binding: &HardwareBindingOf<T>) -> bool {
-        binding.free_at.is_some_and(|at| at <= frame_system::Pallet::<T>::block_number())
+    /// A machine is free when its worker has left, the cooling period is over, and no quarantine of its account holds it;
+    /// `bound` is the error for one that has not got so far as the last. Asking the account each time, instead of writing
+    /// the quarantine's end to the binding, lets one quarantine hold all of an account's machines, and one release free
+    /// them.
+    fn ensure_free(binding: &HardwareBindingOf<T>, bound: Error<T>) -> DispatchResult {
+        let cooled = binding.free_at.is_some_and(|at| at <= frame_system::Pallet::<T>::block_number());
+        ensure!(cooled, bound);
+        ensure!(Self::is_in_good_standing(&binding.owner), Error::<T>::HardwareQuarantined);
+        Ok(())
     }
 
-    fn return_deposit(hardware: HardwareId, binding: HardwareBindingOf<T>) -> DispatchResult {
+    fn unbind(hardware: HardwareId, binding: HardwareBindingOf<T>) -> DispatchResult {
         let HardwareBinding { owner, deposit, .. } = binding;
         T::Currency::release(&HoldReason::Registration.into(), &owner, deposit, Precision::Exact)?;
+        Self::settle(&owner);
         Self::deposit_event(Event::HardwareReleased { hardware, owner });
         Ok(())
     }
@@ -126,10 +134,15 @@ impl<T: Config> Pallet<T> {
 
     pub(crate) fn status(who: &T::AccountId, record: WorkerRecord<BlockNumberFor<T>>) -> WorkerStatusOf<T> {
         let WorkerRecord { info, tier, registered_at } = record;
-        let last_heartbeat = LastHeartbeat::<T>::get(who);
-        let bond = Bonds::<T>::get(who).map_or_else(Zero::zero, |bond| bond.active);
-        let online = last_heartbeat.is_some_and(Self::is_recent);
-        WorkerStatus { info, tier, registered_at, online, last_heartbeat, bond }
+        let (online, last_heartbeat) = (Self::is_online(who), LastHeartbeat::<T>::get(who));
+        let (bond, standing) = (T::Stakes::worker_stake(who), Self::standing(who));
+        WorkerStatus { info, tier, registered_at, online, last_heartbeat, bond, standing }
+    }
+
+    /// Whether `who` has a worker that can be given work.
+    pub(crate) fn is_online(who: &T::AccountId) -> bool {
+        // A worker that leaves takes its last heartbeat with it.
+        LastHeartbeat::<T>::get(who).is_some_and(Self::is_recent) && Self::is_in_good_standing(who)
     }
 
     pub(crate) fn page(start: Option<T::AccountId>, limit: u32) -> Vec<(T::AccountId, WorkerStatusOf<T>)> {
@@ -157,8 +170,7 @@ impl<T: Config> WorkerRegistry<T::AccountId> for Pallet<T> {
     }
 
     fn online_roles(account: &T::AccountId) -> Option<Roles> {
-        LastHeartbeat::<T>::get(account).filter(|period| Self::is_recent(*period))?;
-        Self::roles(account)
+        Self::is_online(account).then(|| Self::roles(account)).flatten()
     }
 
     fn tier(account: &T::AccountId) -> Option<Tier> {

@@ -2,6 +2,7 @@
 
 use crate::pallet::*;
 use alloc::collections::BTreeMap;
+use blyan_primitives::trust::Standing;
 use frame_support::{ensure, traits::fungible::InspectHold};
 use polkadot_sdk::*;
 use sp_runtime::{traits::Saturating, TryRuntimeError};
@@ -37,10 +38,8 @@ impl<T: Config> Pallet<T> {
             let held = T::Currency::balance_on_hold(&HoldReason::Registration.into(), &owner);
             ensure!(held == amount, "deposits for machines are not what is held");
         }
-        for (who, bond) in Bonds::<T>::iter() {
-            let total = bond.unbonding.iter().fold(bond.active, |sum, part| sum.saturating_add(part.amount));
-            let held = T::Currency::balance_on_hold(&HoldReason::Bond.into(), &who);
-            ensure!(total == held, "a bond is not what is held");
+        for standing in Standings::<T>::iter_values() {
+            ensure!(standing != Standing::default(), "a standing is kept that everybody begins with");
         }
         Ok(())
     }

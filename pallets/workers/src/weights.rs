@@ -31,12 +31,12 @@ pub trait WeightInfo {
     fn authorize_heartbeat() -> Weight;
     /// Cost of `heartbeat`.
     fn heartbeat() -> Weight;
-    /// Cost of `bond`.
-    fn bond() -> Weight;
-    /// Cost of `unbond`.
-    fn unbond() -> Weight;
-    /// Cost of `withdraw_unbonded`.
-    fn withdraw_unbonded() -> Weight;
+    /// Cost of `quarantine`.
+    fn quarantine() -> Weight;
+    /// Cost of `release`.
+    fn release() -> Weight;
+    /// Cost of `forget_standing`.
+    fn forget_standing() -> Weight;
 }
 
 /// Weights for a runtime `T`.
@@ -44,11 +44,11 @@ pub struct SubstrateWeight<T>(PhantomData<T>);
 
 impl<T: crate::Config> WeightInfo for SubstrateWeight<T> {
     // Reads: worker, key, genesis hash, machine, the account and holds of the registrant and of the machine's former
-    // owner, the number of workers. Writes: all of these but the hash.
+    // owner, the latter's standing, the number of workers. Writes: all of these but the hash.
     fn register() -> Weight {
         let holds = HOLD.saturating_mul(2);
-        let compute = CALL.saturating_add(SIGNATURE).saturating_add(holds).saturating_add(RECORD.saturating_mul(4));
-        Weight::from_parts(compute, 0).saturating_add(T::DbWeight::get().reads_writes(9, 8))
+        let compute = CALL.saturating_add(SIGNATURE).saturating_add(holds).saturating_add(RECORD.saturating_mul(5));
+        Weight::from_parts(compute, 0).saturating_add(T::DbWeight::get().reads_writes(10, 9))
     }
 
     // Reads: worker, new key, genesis hash. Writes: worker, old key, new key.
@@ -57,16 +57,16 @@ impl<T: crate::Config> WeightInfo for SubstrateWeight<T> {
             .saturating_add(T::DbWeight::get().reads_writes(3, 3))
     }
 
-    // Reads: worker, number of workers, machine, bond. Writes: worker, number of workers, key, heartbeat, machine, bond.
+    // Reads: worker, number of workers, machine, standing. Writes: these, key, heartbeat.
     fn leave() -> Weight {
         Weight::from_parts(CALL.saturating_add(RECORD.saturating_mul(5)), 0)
             .saturating_add(T::DbWeight::get().reads_writes(4, 6))
     }
 
-    // Reads: machine, its owner's account and holds. Writes: the same.
+    // Reads: machine, its owner's account, holds and standing. Writes: the same.
     fn release_hardware() -> Weight {
-        Weight::from_parts(CALL.saturating_add(HOLD).saturating_add(RECORD), 0)
-            .saturating_add(T::DbWeight::get().reads_writes(3, 3))
+        Weight::from_parts(CALL.saturating_add(HOLD).saturating_add(RECORD.saturating_mul(2)), 0)
+            .saturating_add(T::DbWeight::get().reads_writes(4, 4))
     }
 
     // Reads: last heartbeat, worker, genesis hash.
@@ -81,21 +81,20 @@ impl<T: crate::Config> WeightInfo for SubstrateWeight<T> {
             .saturating_add(T::DbWeight::get().reads_writes(2, 1))
     }
 
-    // Reads: worker, bond, account, holds. Writes: bond, account, holds.
-    fn bond() -> Weight {
-        Weight::from_parts(CALL.saturating_add(HOLD).saturating_add(RECORD.saturating_mul(3)), 0)
-            .saturating_add(T::DbWeight::get().reads_writes(4, 3))
+    // Reads: holds, standing, the Pact. Writes: standing.
+    fn quarantine() -> Weight {
+        Weight::from_parts(CALL.saturating_add(RECORD.saturating_mul(3)), 0)
+            .saturating_add(T::DbWeight::get().reads_writes(3, 1))
     }
 
-    // Reads: bond. Writes: bond.
-    fn unbond() -> Weight {
+    // Reads: standing. Writes: standing.
+    fn release() -> Weight {
         Weight::from_parts(CALL.saturating_add(RECORD.saturating_mul(2)), 0)
             .saturating_add(T::DbWeight::get().reads_writes(1, 1))
     }
 
-    // Reads: bond, account, holds. Writes: the same.
-    fn withdraw_unbonded() -> Weight {
-        Weight::from_parts(CALL.saturating_add(HOLD).saturating_add(RECORD.saturating_mul(2)), 0)
-            .saturating_add(T::DbWeight::get().reads_writes(3, 3))
+    // Reads: standing. Writes: standing.
+    fn forget_standing() -> Weight {
+        Weight::from_parts(CALL.saturating_add(RECORD), 0).saturating_add(T::DbWeight::get().reads_writes(1, 1))
     }
 }

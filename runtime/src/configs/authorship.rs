@@ -1,9 +1,9 @@
 //! Who wrote the current block.
 
-use crate::{Babe, Runtime};
+use crate::{Babe, Runtime, Staking};
 use polkadot_sdk::*;
 
 impl pallet_authorship::Config for Runtime {
-    type EventHandler = ();
+    type EventHandler = Staking;
     type FindAuthor = pallet_session::FindAccountFromAuthorIndex<Self, Babe>;
 }

@@ -1,13 +1,15 @@
 //! Block production.
 
+use super::staking::MaxDelegators;
 use crate::{
     constants::{
         limits::MAX_AUTHORITIES,
-        time::{EPOCH_SLOTS, PRIMARY_PROBABILITY, REPORTABLE_SESSIONS, SLOT_DURATION},
+        time::{PRIMARY_PROBABILITY, SLOT_DURATION},
     },
-    Historical, Offences, Runtime, Session,
+    Historical, Offences, Pact, Runtime, Session, Staking,
 };
-use frame_support::traits::{ConstU32, ConstU64};
+use frame_support::traits::{ConstU32, ConstU64, Get};
+use pallet_blyan_pact::SessionSlots;
 use polkadot_sdk::*;
 use sp_consensus_babe::{AllowedSlots, BabeEpochConfiguration};
 
@@ -17,18 +19,24 @@ use sp_consensus_babe::{AllowedSlots, BabeEpochConfiguration};
 pub const GENESIS_EPOCH: BabeEpochConfiguration =
     BabeEpochConfiguration { c: PRIMARY_PROBABILITY, allowed_slots: AllowedSlots::PrimaryAndSecondaryVRFSlots };
 
-/// Blocks after which an equivocation is too old to be reported.
-pub type ReportLongevity = ConstU64<{ REPORTABLE_SESSIONS as u64 * EPOCH_SLOTS }>;
+/// Blocks after which an equivocation is too old to be reported: what it would be punished with may have been withdrawn.
+pub struct ReportLongevity;
+
+impl Get<u64> for ReportLongevity {
+    fn get() -> u64 {
+        u64::from(Staking::reportable_sessions()).saturating_mul(Pact::session_slots().into())
+    }
+}
 
 impl pallet_babe::Config for Runtime {
     type DisabledValidators = Session;
     type EpochChangeTrigger = pallet_babe::ExternalTrigger;
-    type EpochDuration = ConstU64<EPOCH_SLOTS>;
+    // Fixed with the first block, as it has to be.
+    type EpochDuration = SessionSlots<Runtime>;
     type EquivocationReportSystem = pallet_babe::EquivocationReportSystem<Self, Offences, Historical, ReportLongevity>;
     type ExpectedBlockTime = ConstU64<SLOT_DURATION>;
     type KeyOwnerProof = sp_session::MembershipProof;
     type MaxAuthorities = ConstU32<MAX_AUTHORITIES>;
-    // Nobody nominates: there is no stake yet to slash with the validator's.
-    type MaxNominators = ConstU32<0>;
+    type MaxNominators = MaxDelegators;
     type WeightInfo = ();
 }

@@ -1,6 +1,6 @@
 //! Finality.
 
-use super::babe::ReportLongevity;
+use super::{babe::ReportLongevity, staking::MaxDelegators};
 use crate::{
     constants::{limits::MAX_AUTHORITIES, time::REPORTABLE_SESSIONS},
     Historical, Offences, Runtime, RuntimeEvent,
@@ -13,7 +13,7 @@ impl pallet_grandpa::Config for Runtime {
         pallet_grandpa::EquivocationReportSystem<Self, Offences, Historical, ReportLongevity>;
     type KeyOwnerProof = sp_session::MembershipProof;
     type MaxAuthorities = ConstU32<MAX_AUTHORITIES>;
-    type MaxNominators = ConstU32<0>;
+    type MaxNominators = MaxDelegators;
     type MaxSetIdSessionEntries = ConstU64<{ REPORTABLE_SESSIONS as u64 }>;
     type RuntimeEvent = RuntimeEvent;
     type WeightInfo = ();

@@ -67,6 +67,12 @@ pub enum ProxyType {
     /// Only refusing what other proxies announced.
     #[codec(index = 3)]
     CancelProxy,
+    /// Validating and delegating: bonds, delegations and session keys.
+    #[codec(index = 4)]
+    Staking,
+    /// Proposing and voting.
+    #[codec(index = 5)]
+    Governance,
 }
 
 impl InstanceFilter<RuntimeCall> for ProxyType {
@@ -91,7 +97,7 @@ impl InstanceFilter<RuntimeCall> for ProxyType {
                         call,
                         pallet_proxy::Call::proxy { .. } | pallet_proxy::Call::proxy_announced { .. }
                     )
-                ) || Self::Worker.filter(call)
+                ) || [Self::Worker, Self::Staking, Self::Governance].iter().any(|kind| kind.filter(call))
             },
             Self::Worker => matches!(
                 call,
@@ -103,6 +109,13 @@ impl InstanceFilter<RuntimeCall> for ProxyType {
                             | pallet_blyan_inference::Call::prune { .. }
                     )
             ),
+            Self::Staking => {
+                matches!(call, RuntimeCall::Utility(_) | RuntimeCall::Staking(_) | RuntimeCall::Session(_))
+            },
+            Self::Governance => matches!(
+                call,
+                RuntimeCall::Utility(_) | RuntimeCall::Dao(_) | RuntimeCall::Referenda(_) | RuntimeCall::Preimage(_)
+            ),
             Self::CancelProxy => matches!(call, RuntimeCall::Proxy(pallet_proxy::Call::reject_announcement { .. })),
         }
     }
@@ -111,7 +124,7 @@ impl InstanceFilter<RuntimeCall> for ProxyType {
         match (self, other) {
             (Self::Any, _) => true,
             (_, Self::Any) => false,
-            (Self::NonTransfer, Self::Worker | Self::CancelProxy) => true,
+            (Self::NonTransfer, Self::Worker | Self::CancelProxy | Self::Staking | Self::Governance) => true,
             (a, b) => a == b,
         }
     }

@@ -1,4 +1,4 @@
-//! The key of development and local chains. A chain whose genesis sets no key has no sudo.
+//! The key of development chains. A chain whose genesis sets no key has no sudo: the DAO governs it.
 
 use crate::{Runtime, RuntimeCall, RuntimeEvent};
 use polkadot_sdk::*;

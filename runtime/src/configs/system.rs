@@ -2,8 +2,8 @@
 
 use crate::{
     constants::{limits, SS58_PREFIX},
-    AccountId, Balance, Block, Hash, Nonce, PalletInfo, Runtime, RuntimeCall, RuntimeEvent, RuntimeOrigin, RuntimeTask,
-    TxExtension, UncheckedExtrinsic, VERSION,
+    migrations, AccountId, Balance, Block, Hash, Migrations, Nonce, PalletInfo, Runtime, RuntimeCall, RuntimeEvent,
+    RuntimeOrigin, RuntimeTask, SafeMode, TxExtension, UncheckedExtrinsic, VERSION,
 };
 use frame_support::{
     derive_impl,
@@ -38,6 +38,8 @@ parameter_types! {
 impl frame_system::Config for Runtime {
     type AccountData = pallet_balances::AccountData<Balance>;
     type AccountId = AccountId;
+    // Everything, unless the chain is closed to all but governing.
+    type BaseCallFilter = SafeMode;
     type Block = Block;
     type BlockHashCount = ConstU32<2_400>;
     type BlockLength = RuntimeBlockLength;
@@ -46,8 +48,9 @@ impl frame_system::Config for Runtime {
     type ExtensionsWeightInfo = frame_system::SubstrateExtensionsWeight<Self>;
     type Hash = Hash;
     type MaxConsumers = ConstU32<64>;
+    type MultiBlockMigrator = Migrations;
     type Nonce = Nonce;
-    type SingleBlockMigrations = crate::SingleBlockMigrations;
+    type SingleBlockMigrations = migrations::SingleBlock;
     type SS58Prefix = ConstU16<{ SS58_PREFIX as u16 }>;
     type SystemWeightInfo = frame_system::weights::SubstrateWeight<Self>;
     type Version = Version;

@@ -1,17 +1,16 @@
 //! Fees.
 
+use super::economy::Author;
 use crate::{
     constants::limits::{BYTE_PRICE, TARGET_FULLNESS, WEIGHT_PRICE},
-    AccountId, Authorship, Balance, Balances, Runtime, RuntimeEvent,
+    Balance, Balances, Runtime, RuntimeEvent,
 };
 use frame_support::{
     parameter_types,
-    traits::{
-        fungible::{Balanced, Credit},
-        ConstU128, ConstU8, OnUnbalanced,
-    },
+    traits::{ConstU128, ConstU8},
     weights::ConstantMultiplier,
 };
+use pallet_blyan_economy::DealWithFees;
 use pallet_transaction_payment::{FungibleAdapter, Multiplier, TargetedFeeAdjustment};
 use polkadot_sdk::*;
 use sp_runtime::{traits::Bounded, FixedPointNumber, Perquintill};
@@ -31,22 +30,9 @@ impl pallet_transaction_payment::Config for Runtime {
     type FeeMultiplierUpdate =
         TargetedFeeAdjustment<Self, TargetFullness, AdjustmentVariable, MinimumMultiplier, MaximumMultiplier>;
     type LengthToFee = ConstantMultiplier<Balance, ConstU128<BYTE_PRICE>>;
-    type OnChargeTransaction = FungibleAdapter<Balances, ToAuthor>;
+    type OnChargeTransaction = FungibleAdapter<Balances, DealWithFees<Runtime, Author>>;
     type OperationalFeeMultiplier = ConstU8<5>;
     type RuntimeEvent = RuntimeEvent;
     type WeightInfo = pallet_transaction_payment::weights::SubstrateWeight<Self>;
     type WeightToFee = ConstantMultiplier<Balance, ConstU128<WEIGHT_PRICE>>;
-}
-
-/// Pays fees and tips to the author of the block.
-pub struct ToAuthor;
-
-impl OnUnbalanced<Credit<AccountId, Balances>> for ToAuthor {
-    fn on_nonzero_unbalanced(amount: Credit<AccountId, Balances>) {
-        // Without an author, or with one whose account the amount would not suffice to open, dropping the credit takes it
-        // out of issuance: nobody gains by authoring from an account that does not exist.
-        if let Some(author) = Authorship::author() {
-            drop(Balances::resolve(&author, amount));
-        }
-    }
 }

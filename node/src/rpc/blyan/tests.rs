@@ -5,6 +5,7 @@ use blyan_primitives::{
     ids::{BatchRoot, HardwareId, TileRoot},
     receipt::batch_tree,
     spec::{Dimensions, F32Bits, ModelSpec, Name},
+    trust::{Level, Standing},
     version::{SemVer, VersionRange},
     worker::{Region, Roles, WorkerInfo},
 };
@@ -129,6 +130,7 @@ fn worker() -> WorkerEntry {
         online: true,
         last_heartbeat: Some(3),
         bond: 10u128.pow(20),
+        standing: Standing { level: Level::Trusted, quarantined_until: Some(9), ..Default::default() },
     }
 }
 
@@ -214,8 +216,16 @@ sp_api::mock_impl_runtime_apis! {
             Served { next: 6, oldest: 5, receipts: 120, tokens: 10_000, deposit: 0 }
         }
 
-        fn channel(id: ChannelId) -> Option<Channel> {
-            (id == 0).then(|| Channel {
+        /// The state after the genesis is pruned, and what is asked after the finalized block fails.
+        #[advanced]
+        fn channel(at: Hash, id: ChannelId) -> Result<Option<Channel>, ApiError> {
+            if at == GENESIS {
+                return Err(ApiError::UnknownBlock("State already discarded".into()));
+            }
+            if at == FINALIZED {
+                return Err(ApiError::StateBackendIsNotTrie);
+            }
+            Ok((id == 0).then(|| Channel {
                 payer: Alice.to_account_id(),
                 gateway: Bob.to_account_id(),
                 escrow: u128::MAX,
@@ -223,7 +233,7 @@ sp_api::mock_impl_runtime_apis! {
                 deposit: 2,
                 expires_at: 100,
                 closes_at: Some(50),
-            })
+            }))
         }
     }
 }
@@ -344,6 +354,7 @@ async fn workers_come_in_pages() {
     assert_eq!(worker["roles"], json!(["serve", "aggregate"]));
     assert_eq!((&worker["tier"], &worker["online"]), (&json!(0), &json!(true)));
     assert_eq!(worker["bond"], "100000000000000000000");
+    assert_eq!((&worker["level"], &worker["quarantinedUntil"]), (&json!("trusted"), &json!(9)));
     assert_eq!(
         worker["hardware"],
         json!({ "vramMib": 0, "tflops": 0, "pcieGbps": 0, "ramMib": 1024, "cpuThreads": 2 })
@@ -431,4 +442,15 @@ async fn an_unknown_block_is_refused_by_name() {
     let unknown = Hash::repeat_byte(99);
     assert_eq!(call("blyan_activeSpec", json!([unknown])).await.unwrap_err(), (10_001, "UnknownBlock".into()));
     assert!(call("blyan_activeSpec", json!({ "at": GENESIS })).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_state_that_is_pruned_is_told_from_a_runtime_that_fails() {
+    let ask = |at| call("blyan_channel", json!([0, at]));
+    assert_eq!(ask(GENESIS).await.unwrap_err(), (10_008, "StatePruned".into()));
+    assert_eq!(ask(FINALIZED).await.unwrap_err(), (10_002, "Runtime".into()));
+    assert!(ask(BEST).await.is_ok());
+
+    let pruned = Error::StatePruned { at: GENESIS, number: 0 }.to_string();
+    assert!(pruned.contains("block 0") && pruned.contains("--state-pruning archive"), "{pruned}");
 }

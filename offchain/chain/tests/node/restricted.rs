@@ -8,7 +8,20 @@ use subxt::rpcs::{RpcClient, rpc_params};
 use subxt_utils_stripmetadata::StripMetadata;
 
 /// The pallets that the client knows. Everything else of the runtime can change without the client noticing.
-const PALLETS: [&str; 6] = ["System", "Balances", "Experts", "Meta", "Workers", "Inference"];
+const PALLETS: [&str; 12] = [
+    "System",
+    "Balances",
+    "Pact",
+    "Economy",
+    "Staking",
+    "Preimage",
+    "Referenda",
+    "Dao",
+    "Experts",
+    "Meta",
+    "Workers",
+    "Inference",
+];
 
 /// Asks the node at `url` for its metadata of version 16, and restricts it: other pallets go, and all documentation, which
 /// the client takes from the chain it meets.

@@ -234,6 +234,8 @@ impl<S: AnchorSink> Anchorer<S> {
     ) -> Due {
         loop {
             let notified = appended.notified();
+            // Asked first: what was appended before the end was asked for is counted then.
+            let is_ending = drain.is_cancelled();
             let counts = match blocking(&self.journal, Journal::counts).await {
                 Ok(counts) => counts,
                 Err(error) => {
@@ -250,7 +252,7 @@ impl<S: AnchorSink> Anchorer<S> {
             if counts.pending == 0 {
                 *due = None;
                 // What was lost of a stopping worker's anchors, the next start finds.
-                if drain.is_cancelled() {
+                if is_ending {
                     return Due::Never;
                 }
                 tokio::select! {

@@ -6,4 +6,5 @@ mod model;
 mod polls;
 mod referenda;
 mod state;
+mod sweeping;
 mod tracks;

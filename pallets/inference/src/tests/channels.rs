@@ -218,4 +218,5 @@ fn constants_that_contradict_each_other_are_refused() {
         || MaxAnchorsPerBlock::set(MAX_PER_BLOCK),
         "MaxAnchorsPerBlock is too high",
     );
+    refused(|| MostPruned::set(1 << 20), || MostPruned::set(MAX_PRUNE), "MaxPrune is too high");
 }

@@ -4,4 +4,5 @@ mod pruning;
 mod receipts;
 mod state;
 mod sums;
+mod sweeping;
 mod vouchers;

@@ -2,7 +2,10 @@
 
 use crate::{mock::*, HoldReason};
 use blyan_primitives::{payment::ChannelId, receipt::AnchorPayload};
-use frame_support::traits::fungible::Inspect;
+use frame_support::{
+    traits::{fungible::Inspect, Hooks},
+    weights::Weight,
+};
 use polkadot_sdk::*;
 use proptest::prelude::*;
 
@@ -15,6 +18,7 @@ enum Step {
     Close(ChannelId, bool),
     Anchor(u64, u32),
     Prune(u32),
+    Sweep,
     Wait(u64),
 }
 
@@ -28,6 +32,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (channel, any::<bool>()).prop_map(|(id, by_gateway)| Step::Close(id, by_gateway)),
         3 => (0u64..4, 0u32..3).prop_map(|(sequence, count)| Step::Anchor(sequence, count)),
         2 => (0u32..6).prop_map(Step::Prune),
+        2 => Just(Step::Sweep),
         3 => (1u64..60).prop_map(Step::Wait),
     ]
 }
@@ -57,6 +62,10 @@ proptest! {
                         include(anchor_call(AnchorPayload { count, ..payload(sequence) })).is_ok()
                     },
                     Step::Prune(limit) => Inference::prune(signed(anyone()), gateway(), limit).is_ok(),
+                    Step::Sweep => {
+                        Inference::on_idle(System::block_number(), Weight::MAX);
+                        true
+                    },
                     Step::Wait(blocks) => {
                         System::set_block_number(System::block_number() + blocks);
                         true

@@ -1,18 +1,11 @@
 use crate::{mock::*, Error, Event, Hardware, HoldReason};
-use blyan_primitives::{ids::HardwareId, worker::WorkerInfo};
+use blyan_primitives::ids::HardwareId;
 use frame_support::{assert_noop, assert_ok, traits::fungible::InspectHold};
 use polkadot_sdk::*;
 use proptest::prelude::*;
 
 fn held(n: u8) -> u128 {
     Balances::balance_on_hold(&HoldReason::Registration.into(), &account(n))
-}
-
-/// Registers worker `n` on the machine of worker `machine`.
-fn register_on(n: u8, machine: u8) -> sp_runtime::DispatchResult {
-    let info = WorkerInfo { hardware_id: HardwareId([machine; 32]), ..info(n) };
-    let signature = proof(n, &info);
-    Workers::register(signed(n), info, signature)
 }
 
 #[test]

@@ -1,6 +1,7 @@
-mod bonds;
 mod hardware;
 mod heartbeats;
+mod members;
 mod queries;
 mod registration;
+mod standing;
 mod state;

@@ -1,5 +1,5 @@
 use crate::{mock::*, MAX_PAGE};
-use blyan_primitives::hardware::Tier;
+use blyan_primitives::{hardware::Tier, trust::Standing};
 use frame_support::assert_ok;
 use polkadot_sdk::*;
 use std::collections::BTreeSet;
@@ -11,7 +11,8 @@ fn a_workers_status_is_derived_when_somebody_asks() {
         assert_ok!(register(1));
         let status = Workers::worker(account(1)).unwrap();
         assert_eq!((status.info, status.tier, status.registered_at), (info(1), Tier(7), 1));
-        assert_eq!((status.online, status.last_heartbeat, status.bond), (false, None, 0));
+        assert_eq!((status.online, status.last_heartbeat, status.bond), (false, None, 10));
+        assert_eq!(status.standing, Standing::default());
 
         System::set_block_number(20);
         assert_eq!(Workers::heartbeat_period(), 2);

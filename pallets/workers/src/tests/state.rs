@@ -1,18 +1,18 @@
 //! What does not add up is seen.
 
-use crate::{mock::*, Bonds, Hardware, HoldReason, Keys, LastHeartbeat, Workers as WorkerMap};
-use blyan_primitives::hardware::Tier;
+use crate::{mock::*, Hardware, HoldReason, Keys, LastHeartbeat, Standings, Workers as WorkerMap};
+use blyan_primitives::{hardware::Tier, trust::Standing};
 use frame_support::{
     assert_ok,
     traits::{fungible::MutateHold, tokens::Precision},
 };
 use polkadot_sdk::*;
 
-/// Corrupts a chain with a worker that has a bond, and gives the reason for which it is refused.
+/// Corrupts a chain with a worker in quarantine, and gives the reason for which it is refused.
 fn seen(corrupt: impl FnOnce()) -> String {
     new_test_ext().execute_with(|| {
         assert_ok!(register(1));
-        assert_ok!(Workers::bond(signed(1), 50));
+        assert_ok!(quarantine(1));
         assert_ok!(Workers::do_try_state());
         corrupt();
         let error: &str = Workers::do_try_state().unwrap_err().into();
@@ -51,15 +51,19 @@ fn machines_that_do_not_add_up_are_seen() {
 }
 
 #[test]
-fn bonds_that_do_not_add_up_are_seen() {
-    assert_eq!(
-        seen(|| Bonds::<Test>::mutate(account(1), |bond| bond.as_mut().unwrap().active += 1)),
-        "a bond is not what is held"
-    );
+fn holds_that_do_not_add_up_are_seen() {
     assert_eq!(
         seen(|| {
-            assert_ok!(Balances::release(&HoldReason::Bond.into(), &account(1), 1, Precision::Exact));
+            assert_ok!(Balances::release(&HoldReason::Registration.into(), &account(1), 1, Precision::Exact));
         }),
-        "a bond is not what is held"
+        "deposits for machines are not what is held"
+    );
+}
+
+#[test]
+fn standings_that_say_nothing_are_seen() {
+    assert_eq!(
+        seen(|| Standings::<Test>::insert(account(1), Standing::default())),
+        "a standing is kept that everybody begins with"
     );
 }

@@ -1,9 +1,13 @@
 use super::{preset, try_state};
 use blyan_primitives::genesis::GenesisModel;
 use blyan_runtime::{
-    constants::currency::{BLY, MAX_ISSUANCE},
-    genesis::{self, ENDOWMENT, PRESETS},
-    Balances, Experts, Meta, Runtime, Session,
+    constants::currency::{BLY, EXISTENTIAL_DEPOSIT, MAX_ISSUANCE},
+    genesis::{self, ENDOWMENT, PRESETS, VALIDATOR_BOND},
+    Balances, Economy, Experts, Meta, Runtime, Session, Staking,
+};
+use frame_support::{
+    assert_ok,
+    traits::fungible::{Inspect, Mutate},
 };
 use polkadot_sdk::*;
 use sp_genesis_builder::PresetId;
@@ -22,9 +26,27 @@ fn every_preset_builds_a_sound_state() {
             let expected = if id.contains("local") { 4 } else { 1 };
             assert_eq!(validators.len(), expected, "{id}");
             assert!(validators.contains(&Sr25519Keyring::Alice.to_account_id()), "{id}");
-            assert_eq!(pallet_sudo::Key::<Runtime>::get(), Some(Sr25519Keyring::Alice.to_account_id()));
-            for who in Sr25519Keyring::iter() {
-                assert_eq!(Balances::free_balance(who.to_account_id()), ENDOWMENT);
+            // Only development chains have somebody who can do what a referendum can.
+            let sudo = (expected == 1).then(|| Sr25519Keyring::Alice.to_account_id());
+            assert_eq!(pallet_sudo::Key::<Runtime>::get(), sudo, "{id}");
+            for who in Sr25519Keyring::iter().map(|who| who.to_account_id()) {
+                let bonded = if validators.contains(&who) { VALIDATOR_BOND } else { 0 };
+                assert_eq!(Balances::free_balance(&who), ENDOWMENT - bonded);
+                assert_eq!(Balances::total_balance(&who), ENDOWMENT);
+            }
+        });
+    }
+}
+
+#[test]
+fn genesis_validators_answer_and_are_paid_from_the_first_era() {
+    for id in PRESETS {
+        preset(id).execute_with(|| {
+            for who in Session::validators() {
+                for era in [0, 1] {
+                    let exposure = Staking::exposure(era, who.clone()).unwrap();
+                    assert_eq!((exposure.own, exposure.total), (VALIDATOR_BOND, VALIDATOR_BOND), "era {era} of {id}");
+                }
             }
         });
     }
@@ -37,6 +59,18 @@ fn no_preset_issues_more_than_the_cap() {
         preset(id).execute_with(|| {
             let issued = Balances::total_issuance();
             assert!(issued > 0 && issued <= MAX_ISSUANCE, "{id} issues {issued}");
+        });
+    }
+}
+
+#[test]
+fn every_preset_opens_the_treasury() {
+    for id in PRESETS {
+        preset(id).execute_with(|| {
+            let treasury = Economy::treasury_account();
+            assert_eq!(Balances::free_balance(&treasury), EXISTENTIAL_DEPOSIT, "{id}");
+            // It can be given the least share of a fee.
+            assert_ok!(<Balances as Mutate<_>>::mint_into(&treasury, 1));
         });
     }
 }

@@ -29,11 +29,16 @@ fn calls_of<C: GetCallIndex + GetCallName>(pallet: u8) -> Vec<(RuntimeCall, &'st
     C::get_call_indices().iter().map(|index| zero_call(pallet, *index)).zip(names.iter().copied()).collect()
 }
 
-fn our_calls() -> Vec<(RuntimeCall, &'static str)> {
+/// Every call of our pallets, with its name.
+pub(crate) fn our_calls() -> Vec<(RuntimeCall, &'static str)> {
     let mut calls = calls_of::<pallet_blyan_experts::Call<Runtime>>(50);
     calls.extend(calls_of::<pallet_blyan_meta::Call<Runtime>>(51));
     calls.extend(calls_of::<pallet_blyan_workers::Call<Runtime>>(52));
     calls.extend(calls_of::<pallet_blyan_inference::Call<Runtime>>(53));
+    calls.extend(calls_of::<pallet_blyan_pact::Call<Runtime>>(12));
+    calls.extend(calls_of::<pallet_blyan_economy::Call<Runtime>>(13));
+    calls.extend(calls_of::<pallet_blyan_staking::Call<Runtime>>(24));
+    calls.extend(calls_of::<pallet_blyan_dao::Call<Runtime>>(42));
     calls
 }
 
@@ -47,6 +52,9 @@ fn indices_of_pallets_never_move() {
         (3, "Authorship"),
         (10, "Balances"),
         (11, "TransactionPayment"),
+        (12, "Pact"),
+        (13, "Economy"),
+        (24, "Staking"),
         (20, "Offences"),
         (21, "Historical"),
         (22, "Session"),
@@ -56,7 +64,11 @@ fn indices_of_pallets_never_move() {
         (32, "Proxy"),
         (33, "Preimage"),
         (34, "Scheduler"),
+        (35, "Migrations"),
         (40, "Sudo"),
+        (41, "Referenda"),
+        (42, "Dao"),
+        (43, "SafeMode"),
         (50, "Experts"),
         (51, "Meta"),
         (52, "Workers"),

@@ -1,4 +1,7 @@
-use super::{preset, try_state};
+use super::{
+    chain::{authorised, signed, GENESIS},
+    preset, try_state,
+};
 use blyan_primitives::{
     hardware::HardwareProfile,
     ids::{BatchRoot, HardwareId, SlotId},
@@ -14,8 +17,8 @@ use blyan_runtime::{
         limits::{ANCHOR_SPACING, MAX_ANCHORS},
         time::MINUTES,
     },
-    AccountId, Balances, BlockNumber, Executive, Experts, Hash, Header, Inference, Meta, Runtime, RuntimeCall,
-    RuntimeOrigin, SignedPayload, System, TransactionPayment, TxExtension, UncheckedExtrinsic, Workers,
+    AccountId, Balances, BlockNumber, Economy, Executive, Experts, Header, Inference, Meta, Pact, Runtime,
+    RuntimeOrigin, System, TransactionPayment, UncheckedExtrinsic, Workers,
 };
 use codec::Encode;
 use frame_support::{
@@ -23,21 +26,17 @@ use frame_support::{
     dispatch::{DispatchClass, GetDispatchInfo},
     traits::GetCallName,
 };
-use frame_system::offchain::CreateAuthorizedTransaction;
 use polkadot_sdk::*;
 use sp_consensus_babe::{
     digests::{PreDigest, SecondaryPlainPreDigest},
     BABE_ENGINE_ID,
 };
 use sp_core::{sr25519, Pair};
-use sp_keyring::Sr25519Keyring::{self, Alice, Bob, Ferdie};
+use sp_keyring::Sr25519Keyring::{Alice, Bob, Ferdie};
 use sp_runtime::{
-    generic::Era,
     transaction_validity::{InvalidTransaction, TransactionSource, TransactionValidityError, ValidTransaction},
     Digest, DigestItem, DispatchError, MultiAddress, Perbill,
 };
-
-const GENESIS: Hash = Hash::repeat_byte(7);
 
 /// Runs `test` in the first block of the tiny chain, which Alice writes.
 fn in_first_block(test: impl FnOnce()) {
@@ -54,33 +53,6 @@ fn in_first_block(test: impl FnOnce()) {
         test();
         try_state();
     });
-}
-
-fn signed(who: Sr25519Keyring, call: impl Into<RuntimeCall>, tip: u128) -> UncheckedExtrinsic {
-    let call = call.into();
-    let extension: TxExtension = (
-        frame_system::AuthorizeCall::new(),
-        frame_system::CheckNonZeroSender::new(),
-        frame_system::CheckSpecVersion::new(),
-        frame_system::CheckTxVersion::new(),
-        frame_system::CheckGenesis::new(),
-        frame_system::CheckMortality::from(Era::Immortal),
-        frame_system::CheckNonce::from(System::account_nonce(who.to_account_id())),
-        frame_system::CheckWeight::new(),
-        pallet_transaction_payment::ChargeTransactionPayment::from(tip),
-        frame_metadata_hash_extension::CheckMetadataHash::new(false),
-        frame_system::WeightReclaim::new(),
-    );
-    let payload = SignedPayload::new(call.clone(), extension.clone()).unwrap();
-    let signature = payload.using_encoded(|bytes| who.sign(bytes));
-    UncheckedExtrinsic::new_signed(call, who.to_account_id().into(), signature.into(), extension)
-}
-
-fn authorised<C>(call: C) -> UncheckedExtrinsic
-where
-    RuntimeCall: From<C>,
-{
-    <Runtime as CreateAuthorizedTransaction<C>>::create_authorized_transaction(call.into())
 }
 
 fn validate(transaction: &UncheckedExtrinsic) -> Result<ValidTransaction, TransactionValidityError> {
@@ -135,18 +107,25 @@ fn a_transfer_costs_about_a_thousandth_of_a_bly() {
 }
 
 #[test]
-fn fees_and_tips_go_to_the_author() {
+fn fees_are_burnt_shared_with_the_treasury_and_paid_to_the_author_who_gets_the_tip() {
     in_first_block(|| {
+        let treasury = || Balances::free_balance(Economy::treasury_account());
         let balances = || [Alice, Bob].map(|who| Balances::free_balance(who.to_account_id()));
-        let ([author, sender], issued) = (balances(), Balances::total_issuance());
+        let ([author, sender], issued, public) = (balances(), Balances::total_issuance(), treasury());
         assert_eq!(blyan_runtime::Authorship::author(), Some(Alice.to_account_id()));
         let transaction = signed(Bob, transfer(Ferdie.to_account_id(), BLY), MILLI);
         validate(&transaction).unwrap();
         assert_ok!(Executive::apply_extrinsic(transaction).unwrap());
         let [rich, poor] = balances();
-        assert_eq!(rich - author, sender - poor - BLY);
-        assert!(rich - author > MILLI);
-        assert_eq!(Balances::total_issuance(), issued);
+        let fee = sender - poor - BLY - MILLI;
+        let rules = Pact::pact().economy;
+        let share = |of: blyan_primitives::pact::Ppm| fee * u128::from(of.0) / 1_000_000;
+        let (burnt, shared, paid) = (issued - Balances::total_issuance(), treasury() - public, rich - author);
+        assert_eq!(burnt + shared + paid, fee + MILLI, "nothing is lost on the way");
+        // To the unit, in which shares are rounded.
+        assert!(burnt.abs_diff(share(rules.fee_burn)) <= 1, "{burnt} of {fee} are burnt");
+        assert!(shared.abs_diff(share(rules.fee_treasury)) <= 1, "{shared} of {fee} are the treasury's");
+        assert!(paid > MILLI);
     });
 }
 

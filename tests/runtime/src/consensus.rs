@@ -1,19 +1,19 @@
-use super::preset;
+use super::{chain::two_blocks, preset};
 use blyan_runtime::{
-    configs::session::GenesisValidators, AccountId, Babe, Hash, Header, Historical, Offences, Runtime, RuntimeEvent,
-    RuntimeOrigin, Session, SessionKeys, System,
+    AccountId, Babe, Header, Historical, Offences, Runtime, RuntimeEvent, RuntimeOrigin, Session, SessionKeys, Staking,
+    System,
 };
 use frame_support::traits::KeyOwnerProofSystem;
+use pallet_blyan_staking::Charge;
 use pallet_session::{DisabledValidators, NextKeys, QueuedKeys, SessionManager};
 use polkadot_sdk::*;
-use sp_consensus_babe::digests::{CompatibleDigestItem, PreDigest, SecondaryPlainPreDigest};
-use sp_core::{ed25519, sr25519, Pair};
+use sp_core::{ed25519, sr25519};
 use sp_keyring::Sr25519Keyring::{Alice, Bob};
-use sp_runtime::{Digest, DigestItem};
+use sp_runtime::Perbill;
 use sp_staking::offence::ReportOffence;
 
 fn new_session() -> Option<Vec<AccountId>> {
-    <GenesisValidators as SessionManager<_>>::new_session(2)
+    <Staking as SessionManager<_>>::new_session(2)
 }
 
 fn report(offender: AccountId) -> Result<(), sp_staking::offence::OffenceError> {
@@ -102,7 +102,7 @@ fn strangers_with_keys_do_not_become_validators() {
 }
 
 #[test]
-fn an_equivocation_is_kept_announced_and_disables_the_offender_for_a_while() {
+fn an_equivocation_is_kept_and_disables_the_offender_until_it_has_left_the_set() {
     preset("tiny_local").execute_with(|| {
         System::set_block_number(1);
         let offender = Alice.to_account_id();
@@ -112,10 +112,12 @@ fn an_equivocation_is_kept_announced_and_disables_the_offender_for_a_while() {
         let index = Session::validators().iter().position(|who| *who == offender).unwrap() as u32;
         let disabled: Vec<_> = DisabledValidators::<Runtime>::get().into_iter().map(|(index, _)| index).collect();
         assert_eq!(disabled, [index]);
-        assert!(report(offender).is_err(), "the same offence counts once");
+        assert!(report(offender.clone()).is_err(), "the same offence counts once");
 
-        // The set is announced again, and the session pallet clears the list when it changes.
-        assert_eq!(new_session().unwrap().len(), 4);
+        // The set is announced without it, and the session pallet clears the list when it changes.
+        let next = new_session().unwrap();
+        assert_eq!(next.len(), 3);
+        assert!(!next.contains(&offender));
     });
 }
 
@@ -132,25 +134,7 @@ fn too_many_offenders_do_not_stop_finality() {
 /// Two different blocks that Alice wrote and sealed in the same slot.
 fn alices_two_blocks(slot: u64) -> sp_consensus_babe::EquivocationProof<Header> {
     let author = Session::validators().iter().position(|who| *who == Alice.to_account_id()).unwrap() as u32;
-    let claim = PreDigest::SecondaryPlain(SecondaryPlainPreDigest { authority_index: author, slot: slot.into() });
-    let sealed = |state: u8| {
-        let mut header = Header {
-            parent_hash: Default::default(),
-            number: 1,
-            state_root: Hash::repeat_byte(state),
-            extrinsics_root: Default::default(),
-            digest: Digest { logs: vec![DigestItem::babe_pre_digest(claim.clone())] },
-        };
-        let seal = Alice.pair().sign(header.hash().as_ref());
-        header.digest.push(DigestItem::babe_seal(seal.into()));
-        header
-    };
-    sp_consensus_babe::EquivocationProof {
-        offender: Alice.public().into(),
-        slot: slot.into(),
-        first_header: sealed(1),
-        second_header: sealed(2),
-    }
+    two_blocks(&Alice.pair(), author, slot)
 }
 
 #[test]
@@ -172,5 +156,38 @@ fn two_sealed_blocks_and_a_proof_of_the_key_make_a_report() {
         report(proof.clone()).unwrap();
         assert_eq!(DisabledValidators::<Runtime>::get().len(), 1);
         assert!(report(proof).is_err(), "the same offence counts once");
+    });
+}
+
+#[test]
+fn what_happens_in_the_last_slot_of_a_session_is_reported_in_the_next() {
+    preset("tiny_local").execute_with(|| {
+        System::set_block_number(1);
+        pallet_babe::GenesisSlot::<Runtime>::put(sp_consensus_babe::Slot::from(1));
+        let proof = alices_two_blocks(10);
+        let owner = Historical::prove((sp_consensus_babe::KEY_TYPE, proof.offender.clone())).unwrap();
+        Session::rotate_session();
+        assert_eq!((owner.session, Session::current_index()), (0, 1));
+        Babe::report_equivocation_unsigned(RuntimeOrigin::none(), Box::new(proof), owner).unwrap();
+        let [(_, slash)] = Staking::pending_slashes(None, 2).try_into().unwrap();
+        assert_eq!(slash.who, Alice.to_account_id());
+        let Charge::Validator { era, fraction } = slash.charge else { panic!("{:?} is no validator's", slash.charge) };
+        assert_eq!((era, fraction), (0, Perbill::from_rational(9u32, 16)));
+    });
+}
+
+#[test]
+fn what_happens_in_the_first_slot_of_a_session_is_proved_in_that_session() {
+    preset("tiny_local").execute_with(|| {
+        System::set_block_number(1);
+        pallet_babe::GenesisSlot::<Runtime>::put(sp_consensus_babe::Slot::from(1));
+        let proof = alices_two_blocks(11);
+        let prove_key = || Historical::prove((sp_consensus_babe::KEY_TYPE, proof.offender.clone())).unwrap();
+        let report = |owner| Babe::report_equivocation_unsigned(RuntimeOrigin::none(), Box::new(proof.clone()), owner);
+        let before = prove_key();
+        Session::rotate_session();
+        assert!(report(before).is_err(), "a key of the session before");
+        report(prove_key()).unwrap();
+        assert_eq!(Staking::pending_slashes(None, 2).len(), 1);
     });
 }
