@@ -4,7 +4,7 @@ import json
 import sys
 
 # What tells the runs of a benchmark apart: the heads of its columns.
-LABELS = ["weights", "threads", "operation"]
+LABELS = ["weights", "threads", "operation", "work", "chain"]
 # Figures in this order, others after them: JSON has them sorted by name.
 ORDER = [
     "code_path", "prompt_tokens", "answer_tokens",
@@ -13,6 +13,8 @@ ORDER = [
     "weight_gb_per_second", "weight_gb_per_second_after_prompt", "gb_per_second", "gb_per_second_after_prompt",
     "memory_gb_per_second", "bandwidth_fraction", "bandwidth_fraction_after_prompt",
     "load_heap_bytes", "heap_bytes_per_token", "smallest_matrix_bytes", "samples", "p50_ms", "p95_ms", "bytes_copied_at_most",
+    "included_per_second", "rounds", "over_solochain", "included_per_block", "blocks", "seconds", "ended_by", "weight_fullness",
+    "length_fullness", "authoring_ms_p50", "finality_seconds_p50", "slot_ms", "weight_limit_ms", "length_limit_bytes",
 ]
 # These have a line for each row: their figures are of different kinds.
 LISTS = ["target"]
