@@ -155,8 +155,6 @@ mod runtime {
     pub type Babe = pallet_babe;
     #[runtime::pallet_index(2)]
     pub type Timestamp = pallet_timestamp;
-    #[runtime::pallet_index(3)]
-    pub type Authorship = pallet_authorship;
 
     // Money: 10 to 19. The Pact is there before whoever reads it; Economy takes the issuance that Balances made for the
     // allocation.
@@ -169,8 +167,11 @@ mod runtime {
     #[runtime::pallet_index(13)]
     pub type Economy = pallet_blyan_economy;
 
-    // Validators: 20 to 29. Session writes to the accounts of genesis validators, which Balances makes, and asks Staking who
+    // Validators: 3 and 20 to 29. Authorship knows the author from before Session changes the set until after Economy has
+    // split the block's fees. Session writes to the accounts of genesis validators, which Balances makes, and asks Staking who
     // they are.
+    #[runtime::pallet_index(3)]
+    pub type Authorship = pallet_authorship;
     #[runtime::pallet_index(24)]
     pub type Staking = pallet_blyan_staking;
     #[runtime::pallet_index(20)]

@@ -140,7 +140,7 @@ const settle = async (who, block) => {
   const { number } = await entryOf(block);
   const fees = sum(log.all("transactionPayment", "TransactionFeePaid", { who: who.address }, number), "actualFee");
   const rewards = sum(log.all("staking", "Rewarded", { who: who.address }, number), "amount");
-  const splits = log.all("economy", "FeeSplit", {}, number);
+  const splits = log.all("economy", "FeesSplit", {}, number);
   const authors = await Promise.all(splits.map(authorOf));
   const shares = sum(splits.filter((_, n) => authors[n] === who.address), "author");
   const before = await fundsOf(start, who);

@@ -76,19 +76,20 @@ mod benchmarks {
 
     // Treasury and author exist, and each gets its share.
     #[benchmark]
-    fn split_fee() -> Result<(), BenchmarkError> {
+    fn split_fees() -> Result<(), BenchmarkError> {
         rich::<T>(Pallet::<T>::treasury_account());
         let author = rich::<T>(account("author", 0, 0));
         let before = T::Currency::balance(&author);
-        let (fee, tip) = (T::Currency::issue(amount::<T>()), T::Currency::issue(amount::<T>()));
         let to = Some(author.clone());
+        Pallet::<T>::collect(T::Currency::issue(amount::<T>()), T::Currency::issue(amount::<T>()));
 
         #[block]
         {
-            Pallet::<T>::split_fee(fee, tip, to);
+            Pallet::<T>::split_fees(to);
         }
 
         assert!(T::Currency::balance(&author) >= before + amount::<T>());
+        assert!(!Collected::<T>::exists());
         Ok(())
     }
 

@@ -18,17 +18,20 @@
 //! the existential deposit, so that none of it is ever lost as dust.
 //!
 //! ```text
-//! a transaction's fee ─┬─ economy.fee_burn ──────► burnt          what is slashed ─┬─ economy.slash_treasury ─► treasury
-//!                      ├─ economy.fee_treasury ──► treasury                        └─ the rest ───────────────► burnt
-//! its tip ───────────┐ └─ the rest ──┐
-//!                    └───────────────┴──────────► the block's author, else burnt
+//! a block's fees ─┬─ economy.fee_burn ──────► burnt               what is slashed ─┬─ economy.slash_treasury ─► treasury
+//!                 ├─ economy.fee_treasury ──► treasury                             └─ the rest ───────────────► burnt
+//! its tips ─────┐ └─ the rest ──┐
+//!               └───────────────┴──────────► its author, else burnt
 //! ```
+//!
+//! **Once a block.** Fees and tips are [`Collected`] as transactions pay them, and split when the block ends. Until then they
+//! are nobody's, and part of the issuance. Splitting each would cost every transaction two more accounts and the Pact.
 //!
 //! **In a runtime.** This pallet's genesis must be built after Balances', whose issuance it takes for the allocation: declare
 //! it later. The allocation should open the treasury's account with the existential deposit: of most fees, the treasury's
 //! share alone would not suffice, and is burnt until somebody opens it. Nothing else may mint: Balances' `force_set_balance`
 //! and `force_adjust_total_issuance` have to be filtered, or the root origin could make money past the cap (`try_state` would
-//! see it).
+//! see it). The author has to be known when the block ends: declare Authorship, which forgets it then, later than this pallet.
 //!
 //! # Invariants
 //!
@@ -74,7 +77,10 @@ pub mod pallet {
     use blyan_primitives::traits::{PactProvider, Pool};
     use frame_support::{
         pallet_prelude::*,
-        traits::fungible::{Balanced, Credit, Inspect, Mutate},
+        traits::{
+            fungible::{Balanced, Credit, Inspect, Mutate},
+            NoDrop,
+        },
         PalletId,
     };
     use frame_system::pallet_prelude::*;
@@ -116,6 +122,9 @@ pub mod pallet {
         /// The present era.
         type CurrentEra: Get<u32>;
 
+        /// The author of the block.
+        type Author: Get<Option<Self::AccountId>>;
+
         /// What each call costs.
         type WeightInfo: WeightInfo;
     }
@@ -131,6 +140,11 @@ pub mod pallet {
     /// What was minted for each pool in the last era in which anything was.
     #[pallet::storage]
     pub type Spent<T: Config> = StorageMap<_, Twox64Concat, Pool, Spending, ValueQuery>;
+
+    /// Fees and tips that the block's transactions have paid so far. Empty between blocks, so that it costs no storage.
+    #[pallet::storage]
+    #[pallet::whitelist_storage]
+    pub type Collected<T: Config> = StorageValue<_, (NoDrop<CreditOf<T>>, NoDrop<CreditOf<T>>), ValueQuery>;
 
     /// Takes the issuance that it finds for the allocation. It must be built after the currency's.
     #[pallet::genesis_config]
@@ -176,14 +190,14 @@ pub mod pallet {
             /// How much.
             amount: Balance,
         },
-        /// A transaction's fee and tip were split.
+        /// The fees and tips of a block were split.
         #[codec(index = 2)]
-        FeeSplit {
+        FeesSplit {
             /// What was burnt, with what nobody could take.
             burnt: Balance,
             /// What the treasury got.
             treasury: Balance,
-            /// What the block's author got, tip included.
+            /// What the block's author got, tips included.
             author: Balance,
         },
         /// What was slashed was split.
@@ -222,6 +236,14 @@ pub mod pallet {
 
     #[pallet::hooks]
     impl<T: Config> Hooks<BlockNumberFor<T>> for Pallet<T> {
+        fn on_initialize(_: BlockNumberFor<T>) -> Weight {
+            T::WeightInfo::split_fees()
+        }
+
+        fn on_finalize(_: BlockNumberFor<T>) {
+            Self::split_fees(T::Author::get());
+        }
+
         fn integrity_test() {
             assert!(T::MaxIssuance::get() > 0, "MaxIssuance is 0: there could be no money");
             let mut accounts: BTreeSet<_> = Pool::ALL.into_iter().map(Pallet::<T>::pool_account).collect();

@@ -13,7 +13,7 @@ use frame_support::{
     traits::{
         fungible::{Balanced, Inspect},
         tokens::{Fortitude, Precision, Preservation},
-        ConstU128,
+        ConstU128, Hooks, Imbalance, SuppressedDrop,
     },
     weights::{ConstantMultiplier, IdentityFee},
     PalletId,
@@ -77,7 +77,7 @@ impl pallet_transaction_payment::Config for Test {
 #[cfg(feature = "runtime-benchmarks")]
 impl pallet_transaction_payment::BenchmarkConfig for Test {}
 
-pub(crate) type Fees = crate::DealWithFees<Test, BlockAuthor>;
+pub(crate) type Fees = crate::DealWithFees<Test>;
 pub(crate) type Slashes = crate::DealWithSlashes<Test>;
 pub(crate) type Credit = crate::CreditOf<Test>;
 
@@ -115,6 +115,7 @@ impl PactProvider for StaticPact {
 }
 
 impl crate::Config for Test {
+    type Author = BlockAuthor;
     type Currency = Balances;
     type Pact = StaticPact;
     type PalletId = Id;
@@ -149,9 +150,21 @@ pub(crate) fn take(n: u8, amount: u128) -> Credit {
     Balances::withdraw(&account(n), amount, Precision::Exact, Preservation::Preserve, Fortitude::Polite).unwrap()
 }
 
-/// What is in all accounts together.
-pub(crate) fn sum_of_balances() -> u128 {
-    frame_system::Account::<Test>::iter_values().map(|account| account.data.free + account.data.reserved).sum()
+/// What the block has collected.
+pub(crate) fn collected() -> u128 {
+    let (fees, tips) = crate::Collected::<Test>::get();
+    fees.as_ref().peek() + tips.as_ref().peek()
+}
+
+/// Ends the block as far as this pallet is concerned.
+pub(crate) fn end_block() {
+    <Economy as Hooks<u64>>::on_finalize(System::block_number());
+}
+
+/// What is in all accounts together, and what the block has collected.
+pub(crate) fn sum_of_money() -> u128 {
+    let accounts = frame_system::Account::<Test>::iter_values();
+    accounts.map(|account| account.data.free + account.data.reserved).sum::<u128>() + collected()
 }
 
 /// This pallet's events, in order.
@@ -187,6 +200,6 @@ pub(crate) fn run(test: impl FnOnce()) {
     new_test_ext().execute_with(|| {
         test();
         Economy::do_try_state().unwrap();
-        assert_eq!(Balances::total_issuance(), sum_of_balances());
+        assert_eq!(Balances::total_issuance(), sum_of_money());
     });
 }

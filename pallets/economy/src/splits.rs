@@ -3,26 +3,23 @@
 use crate::pallet::*;
 use blyan_primitives::traits::PactProvider;
 use core::marker::PhantomData;
-use frame_support::{
-    pallet_prelude::Get,
-    traits::{fungible::Balanced, Imbalance, OnUnbalanced},
-};
+use frame_support::traits::{fungible::Balanced, Imbalance, OnUnbalanced, SuppressedDrop};
 use polkadot_sdk::*;
 use sp_runtime::traits::Zero;
 
-/// Splits fees and tips, for `pallet_transaction_payment`'s `FungibleAdapter`. `Author` gives the author of the block.
-pub struct DealWithFees<T, Author>(PhantomData<(T, Author)>);
+/// Collects fees and tips, for `pallet_transaction_payment`'s `FungibleAdapter`, until they are split when the block ends.
+pub struct DealWithFees<T>(PhantomData<T>);
 
-impl<T: Config, Author: Get<Option<T::AccountId>>> OnUnbalanced<CreditOf<T>> for DealWithFees<T, Author> {
+impl<T: Config> OnUnbalanced<CreditOf<T>> for DealWithFees<T> {
     // The adapter gives the fee first, then the tip, if there is one.
     fn on_unbalanceds(mut fee_then_tip: impl Iterator<Item = CreditOf<T>>) {
         let Some(fee) = fee_then_tip.next() else { return };
         let tip = fee_then_tip.fold(CreditOf::<T>::zero(), |tip, more| tip.merge(more));
-        Pallet::<T>::split_fee(fee, tip, Author::get());
+        Pallet::<T>::collect(fee, tip);
     }
 
     fn on_nonzero_unbalanced(fee: CreditOf<T>) {
-        Pallet::<T>::split_fee(fee, CreditOf::<T>::zero(), Author::get());
+        Pallet::<T>::collect(fee, CreditOf::<T>::zero());
     }
 }
 
@@ -36,8 +33,24 @@ impl<T: Config> OnUnbalanced<CreditOf<T>> for DealWithSlashes<T> {
 }
 
 impl<T: Config> Pallet<T> {
-    /// Burns a share of `fee`, gives one to the treasury, and the rest with all of `tip` to the author.
-    pub(crate) fn split_fee(fee: CreditOf<T>, tip: CreditOf<T>, author: Option<T::AccountId>) {
+    /// Adds what a transaction has paid to what the block has collected. Each transaction pays for this, so that it is no more
+    /// than two additions.
+    pub(crate) fn collect(fee: CreditOf<T>, tip: CreditOf<T>) {
+        if fee.peek().is_zero() && tip.peek().is_zero() {
+            return;
+        }
+        // Parts of one issuance do not overflow when they are put together.
+        Collected::<T>::mutate(|(fees, tips)| {
+            fees.as_mut().subsume(fee);
+            tips.as_mut().subsume(tip);
+        });
+    }
+
+    /// Splits what the block has collected: burns a share of the fees, gives one to the treasury, and the rest with all tips to
+    /// `author`.
+    pub(crate) fn split_fees(author: Option<T::AccountId>) {
+        let (fee, tip) = Collected::<T>::take();
+        let (fee, tip) = (fee.into_inner(), tip.into_inner());
         if fee.peek().is_zero() && tip.peek().is_zero() {
             return;
         }
@@ -48,7 +61,7 @@ impl<T: Config> Pallet<T> {
         let treasury = Self::give_or_burn(Some(&Self::treasury_account()), treasury, &mut burnt);
         let author = Self::give_or_burn(author.as_ref(), rest.merge(tip), &mut burnt);
         let burnt = Self::burn(burnt);
-        Self::deposit_event(Event::FeeSplit { burnt, treasury, author });
+        Self::deposit_event(Event::FeesSplit { burnt, treasury, author });
     }
 
     /// Gives a share of `slashed` to the treasury, and burns the rest.

@@ -23,8 +23,8 @@ pub trait WeightInfo {
     fn spend() -> Weight;
     /// Cost of one payout, for hooks that pay.
     fn pay() -> Weight;
-    /// Cost of splitting a fee, which the cost of charging for a transaction includes.
-    fn split_fee() -> Weight;
+    /// Cost of splitting what a block has collected.
+    fn split_fees() -> Weight;
     /// Cost of splitting a slash, for hooks that slash.
     fn split_slash() -> Weight;
 }
@@ -53,7 +53,7 @@ impl<T: crate::Config> WeightInfo for SubstrateWeight<T> {
     }
 
     // Reads: Pact, the treasury's account, the author's, issuance. Writes: the accounts, issuance.
-    fn split_fee() -> Weight {
+    fn split_fees() -> Weight {
         Weight::from_parts(CALL.saturating_add(PACT).saturating_add(MOVE.saturating_mul(3)), 0)
             .saturating_add(T::DbWeight::get().reads_writes(4, 3))
     }

@@ -18,6 +18,7 @@ parameter_types! {
 }
 
 impl pallet_blyan_economy::Config for Runtime {
+    type Author = Author;
     type Currency = Balances;
     type CurrentEra = CurrentEra<Runtime>;
     type MaxIssuance = ConstU128<MAX_ISSUANCE>;

@@ -1,6 +1,5 @@
 //! Fees.
 
-use super::economy::Author;
 use crate::{
     constants::limits::{BYTE_PRICE, TARGET_FULLNESS, WEIGHT_PRICE},
     Balance, Balances, Runtime, RuntimeEvent,
@@ -30,7 +29,7 @@ impl pallet_transaction_payment::Config for Runtime {
     type FeeMultiplierUpdate =
         TargetedFeeAdjustment<Self, TargetFullness, AdjustmentVariable, MinimumMultiplier, MaximumMultiplier>;
     type LengthToFee = ConstantMultiplier<Balance, ConstU128<BYTE_PRICE>>;
-    type OnChargeTransaction = FungibleAdapter<Balances, DealWithFees<Runtime, Author>>;
+    type OnChargeTransaction = FungibleAdapter<Balances, DealWithFees<Runtime>>;
     type OperationalFeeMultiplier = ConstU8<5>;
     type RuntimeEvent = RuntimeEvent;
     type WeightInfo = pallet_transaction_payment::weights::SubstrateWeight<Self>;

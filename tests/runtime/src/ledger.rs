@@ -6,6 +6,8 @@ use blyan_runtime::{
     RuntimeEvent, RuntimeHoldReason, System,
 };
 use codec::{Decode, Encode};
+use frame_support::traits::{Imbalance, SuppressedDrop};
+use pallet_blyan_economy::Collected;
 use pallet_blyan_staking::BondKind;
 use polkadot_sdk::*;
 use std::collections::BTreeMap;
@@ -48,7 +50,7 @@ impl Flow {
                 },
                 RuntimeEvent::Balances(Money::DustLost { amount, .. }) => (&mut flow.explained, amount),
                 RuntimeEvent::Economy(Economy::Paid { minted, .. }) => (&mut flow.minted, minted),
-                RuntimeEvent::Economy(Economy::FeeSplit { burnt, .. } | Economy::SlashSplit { burnt, .. }) => {
+                RuntimeEvent::Economy(Economy::FeesSplit { burnt, .. } | Economy::SlashSplit { burnt, .. }) => {
                     (&mut flow.explained, burnt)
                 },
                 _ => continue,
@@ -125,9 +127,12 @@ pub(super) fn check() -> Result<(), String> {
     if let Some((who, amount)) = reserves.into_iter().find(|(_, amount)| *amount > 0) {
         return Err(format!("{amount} is not reserved of {who}"));
     }
+    // What the present block has collected is nobody's yet.
+    let (fees, tips) = Collected::<Runtime>::get();
+    total += fees.as_ref().peek() + tips.as_ref().peek();
     let issued = Balances::total_issuance();
     if total != issued {
-        return Err(format!("accounts have {total} together, and {issued} were issued"));
+        return Err(format!("accounts and fees have {total} together, and {issued} were issued"));
     }
     Ok(())
 }

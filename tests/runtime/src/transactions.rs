@@ -15,7 +15,7 @@ use blyan_runtime::{
     constants::{
         currency::{BLY, EXISTENTIAL_DEPOSIT, MILLI},
         limits::{ANCHOR_SPACING, MAX_ANCHORS},
-        time::MINUTES,
+        time::{MINUTES, SLOT_DURATION},
     },
     AccountId, Balances, BlockNumber, Economy, Executive, Experts, Header, Inference, Meta, Pact, Runtime,
     RuntimeOrigin, System, TransactionPayment, UncheckedExtrinsic, Workers,
@@ -116,6 +116,12 @@ fn fees_are_burnt_shared_with_the_treasury_and_paid_to_the_author_who_gets_the_t
         let transaction = signed(Bob, transfer(Ferdie.to_account_id(), BLY), MILLI);
         validate(&transaction).unwrap();
         assert_ok!(Executive::apply_extrinsic(transaction).unwrap());
+        let now = pallet_timestamp::Call::<Runtime>::set { now: SLOT_DURATION };
+        Executive::apply_extrinsic(UncheckedExtrinsic::new_bare(now.into())).unwrap().unwrap();
+        assert_eq!(balances()[0], author, "nothing is split before the block ends");
+        Executive::finalize_block();
+        let memo = frame_support::storage::storage_prefix(b"Authorship", b"Author");
+        assert_eq!(sp_io::storage::get(&memo), None, "the author is looked up again after it was forgotten");
         let [rich, poor] = balances();
         let fee = sender - poor - BLY - MILLI;
         let rules = Pact::pact().economy;

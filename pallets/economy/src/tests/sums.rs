@@ -1,4 +1,4 @@
-//! Whatever happens, the sum of all balances is the issuance, no more is minted than ever can be, and nobody's money vanishes.
+//! Whatever happens, the sum of all balances and of what the block has collected is the issuance, no more is minted than ever can be, and nobody's money vanishes.
 
 use crate::{mock::*, Event, Minted};
 use blyan_primitives::{
@@ -20,12 +20,13 @@ enum Step {
     Pay(Pool, u8, u128),
     Fund(u8, Pool, u128),
     Spend(u8, u128),
-    /// Payer, fee, tip, author.
-    Fee(u8, u128, u128, Option<u8>),
+    /// Payer, fee, tip.
+    Fee(u8, u128, u128),
     Slash(u8, u128),
     Burn(u8, u128),
     /// May leave dust.
     Transfer(u8, u8, u128),
+    EndBlock(Option<u8>),
     NextEra(u32),
     Rules(u128, u32, u32, u32),
 }
@@ -42,8 +43,8 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (pool.clone(), who.clone(), amount()).prop_map(|(pool, to, amount)| Step::Pay(pool, to, amount)),
         3 => (who.clone(), pool, amount()).prop_map(|(who, pool, amount)| Step::Fund(who, pool, amount)),
         2 => (who.clone(), amount()).prop_map(|(to, amount)| Step::Spend(to, amount)),
-        4 => (who.clone(), amount(), amount(), prop::option::of(who.clone()))
-            .prop_map(|(payer, fee, tip, author)| Step::Fee(payer, fee, tip, author)),
+        4 => (who.clone(), amount(), amount()).prop_map(|(payer, fee, tip)| Step::Fee(payer, fee, tip)),
+        3 => prop::option::of(who.clone()).prop_map(Step::EndBlock),
         2 => (who.clone(), amount()).prop_map(|(who, amount)| Step::Slash(who, amount)),
         1 => (who.clone(), amount()).prop_map(|(who, amount)| Step::Burn(who, amount)),
         2 => (who.clone(), who, amount()).prop_map(|(from, to, amount)| Step::Transfer(from, to, amount)),
@@ -73,7 +74,7 @@ fn told() -> (u128, u128) {
     for record in System::events() {
         match record.event {
             RuntimeEvent::Economy(Event::Paid { minted: amount, .. }) => minted += amount,
-            RuntimeEvent::Economy(Event::FeeSplit { burnt: amount, .. } | Event::SlashSplit { burnt: amount, .. })
+            RuntimeEvent::Economy(Event::FeesSplit { burnt: amount, .. } | Event::SlashSplit { burnt: amount, .. })
             | RuntimeEvent::Balances(
                 pallet_balances::Event::DustLost { amount, .. } | pallet_balances::Event::Burned { amount, .. },
             ) => burnt += amount,
@@ -104,12 +105,15 @@ fn apply(step: Step) -> Result<Vec<AccountId32>, TestCaseError> {
             let _ = Economy::spend(RuntimeOrigin::root(), account(to), amount);
             givers.push(Economy::treasury_account());
         },
-        Step::Fee(payer, fee, tip, author) => {
-            BlockAuthor::set(author.map(account));
+        Step::Fee(payer, fee, tip) => {
             let fee = take_some(payer, fee);
             let tip = take_some(payer, tip);
             Fees::on_unbalanceds([fee, tip].into_iter());
             givers.push(account(payer));
+        },
+        Step::EndBlock(author) => {
+            BlockAuthor::set(author.map(account));
+            end_block();
         },
         Step::Slash(who, amount) => {
             Slashes::on_unbalanced(take_some(who, amount));
@@ -144,7 +148,7 @@ proptest! {
                 let givers = apply(step)?;
 
                 prop_assert_eq!(Economy::do_try_state(), Ok(()));
-                prop_assert_eq!(sum_of_balances(), Balances::total_issuance());
+                prop_assert_eq!(sum_of_money(), Balances::total_issuance());
                 prop_assert!(Balances::total_issuance() <= Minted::<Test>::get() && Minted::<Test>::get() <= CAP);
                 // All that came into being or ceased to be was told.
                 let (new, burnt) = told();
