@@ -22,7 +22,7 @@ use blyan_primitives::{
     worker::{Region, Roles, WorkerInfo},
 };
 use codec::Encode;
-use frame_benchmarking::{BenchmarkBatch, BenchmarkConfig, BenchmarkList, Benchmarking};
+use frame_benchmarking::{BenchmarkBatch, BenchmarkConfig, BenchmarkList};
 use frame_support::traits::{StorageInfo, StorageInfoTrait, WhitelistedStorageKeys};
 use polkadot_sdk::*;
 use sp_core::crypto::KeyTypeId;

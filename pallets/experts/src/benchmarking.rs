@@ -28,6 +28,7 @@ use frame_support::{
 };
 use frame_system::RawOrigin;
 use polkadot_sdk::*;
+use sp_runtime::DispatchError;
 
 /// What benchmarks need of the runtime.
 pub trait BenchmarkHelper {
@@ -169,7 +170,8 @@ mod benchmarks {
         let (_, dimensions) = T::Specs::known_spec(spec).ok_or("the spec is published")?;
         for i in 0..n {
             let (layer, index) = (i % u32::from(dimensions.layers), i / u32::from(dimensions.layers));
-            <Pallet<T> as SlotHeads>::fill_head(spec, layer as u16, index as u16, block)?;
+            <Pallet<T> as SlotHeads>::fill_head(spec, layer as u16, index as u16, block)
+                .map_err(DispatchError::from)?;
         }
         T::BenchmarkHelper::deprecate_spec(spec);
 

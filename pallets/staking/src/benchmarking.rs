@@ -11,7 +11,10 @@ use blyan_primitives::{
 use frame_benchmarking::v2::*;
 use frame_support::{
     pallet_prelude::Get,
-    traits::fungible::{Inspect, Mutate},
+    traits::{
+        fungible::{Inspect, Mutate},
+        EnsureOrigin,
+    },
     BoundedVec,
 };
 use frame_system::RawOrigin;
@@ -288,13 +291,13 @@ mod benchmarks {
         let charge = Charge::Validator { era: 0, fraction: Perbill::one() };
         Suspects::<T>::insert(&validator, 1);
         SlashesOf::<T>::insert(0, 1);
-        let slash: SlashId = Pallet::<T>::announce(validator, charge);
+        let id: SlashId = Pallet::<T>::announce(validator, charge);
         let origin = T::CancelOrigin::try_successful_origin().map_err(|_| BenchmarkError::Weightless)?;
 
         #[extrinsic_call]
-        _(origin as T::RuntimeOrigin, slash);
+        _(origin as T::RuntimeOrigin, id);
 
-        assert!(!PendingSlashes::<T>::contains_key(slash));
+        assert!(!PendingSlashes::<T>::contains_key(id));
         Ok(())
     }
 
@@ -347,11 +350,11 @@ mod benchmarks {
         Suspects::<T>::insert(&validator, 1);
         SlashesOf::<T>::insert(era, 1);
         let charge = Charge::Validator { era, fraction: Perbill::one() };
-        let slash = NextSlash::<T>::get();
+        let id = NextSlash::<T>::get();
         // The offender itself has had its turn.
         let pending = PendingSlash { who: validator, charge, apply_at: era, steps: 1, taken: 0 };
-        PendingSlashes::<T>::insert(slash, pending);
-        SlashQueue::<T>::insert(era, slash, ());
+        PendingSlashes::<T>::insert(id, pending);
+        SlashQueue::<T>::insert(era, id, ());
         NextSlashEra::<T>::put(era);
 
         #[block]
@@ -359,7 +362,7 @@ mod benchmarks {
             Pallet::<T>::slash_step();
         }
 
-        assert!(!PendingSlashes::<T>::contains_key(slash));
+        assert!(!PendingSlashes::<T>::contains_key(id));
         assert!(who.iter().all(|who| !Delegators::<T>::contains_key(who)));
         Ok(())
     }

@@ -1,0 +1,7 @@
+//! Learning: what training changed, small enough to send and exact to apply.
+//!
+//! - [`delta`]: codecs for a change to one matrix of weights.
+
+#![deny(unsafe_code)]
+
+pub mod delta;
