@@ -15,6 +15,7 @@
 //! - [`trust`]: levels of trust, quotas and quarantine.
 //! - [`worker`]: what workers say of themselves, their roles and heartbeats.
 //! - [`genesis`]: the model that a chain starts with.
+//! - [`soft_float`]: IEEE 754 in integers, for what the runtime re-computes.
 //! - [`traits`]: how pallets reach each other.
 
 #![cfg_attr(not(feature = "std"), no_std)]
@@ -37,6 +38,7 @@ pub mod payment;
 #[cfg(test)]
 mod pins;
 pub mod receipt;
+pub mod soft_float;
 pub mod spec;
 pub mod traits;
 pub mod trust;
