@@ -17,7 +17,7 @@ pub mod hf;
 pub mod import;
 #[allow(unsafe_code, reason = "maps files")]
 mod mapped;
-pub mod math;
+pub use blyan_primitives::math;
 pub mod replay;
 pub mod sampler;
 pub mod session;

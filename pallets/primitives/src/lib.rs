@@ -15,7 +15,7 @@
 //! - [`trust`]: levels of trust, quotas and quarantine.
 //! - [`worker`]: what workers say of themselves, their roles and heartbeats.
 //! - [`genesis`]: the model that a chain starts with.
-//! - [`soft_float`]: IEEE 754 in integers, for what the runtime re-computes.
+//! - [`math`]: the functions of canonical execution; [`real`] and [`soft_float`]: the floats that they are executed on.
 //! - [`traits`]: how pallets reach each other.
 
 #![cfg_attr(not(feature = "std"), no_std)]
@@ -32,11 +32,13 @@ pub mod genesis;
 pub mod hardware;
 pub mod hash;
 pub mod ids;
+pub mod math;
 pub mod merkle;
 pub mod pact;
 pub mod payment;
 #[cfg(test)]
 mod pins;
+pub mod real;
 pub mod receipt;
 pub mod soft_float;
 pub mod spec;

@@ -258,6 +258,25 @@ soft_float! {
 }
 
 impl F64 {
+    /// The integer part of a number below 2^63 in magnitude; zero of what is none.
+    pub fn to_int(self) -> i64 {
+        if !self.is_finite() {
+            return 0;
+        }
+        let (significand, exponent) = self.unpack();
+        let whole = match exponent {
+            ..=-64 => 0,
+            -63..=-1 => significand >> -exponent,
+            0..=10 => significand << exponent,
+            11.. => 0,
+        } as i64;
+        if self.is_negative() {
+            -whole
+        } else {
+            whole
+        }
+    }
+
     /// The nearest binary32.
     pub fn to_f32(self) -> F32 {
         if self.is_nan() {

@@ -88,7 +88,7 @@ fn quantise_blocks<const B: usize, const RECORD: usize>(x: &[f32], words: &mut [
         let largest = record[RECORD - 1];
         let own = if largest == 0 { unit } else { exponent(largest).max(floor) };
         let shift = (own - unit) as u32;
-        let inverse = pow2(-own);
+        let inverse: f32 = pow2(-own);
         let (mut sum, mut magnitude) = (0i32, 0i32);
         let mut integers = [0i8; B];
         for (v, q) in block.iter().zip(&mut integers) {
