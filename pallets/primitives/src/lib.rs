@@ -15,7 +15,8 @@
 //! - [`trust`]: levels of trust, quotas and quarantine.
 //! - [`worker`]: what workers say of themselves, their roles and heartbeats.
 //! - [`genesis`]: the model that a chain starts with.
-//! - [`math`]: the functions of canonical execution; [`real`] and [`soft_float`]: the floats that they are executed on.
+//! - [`canonical`]: an element of each operation of the model, [`math`]: the functions in them, [`real`] and [`soft_float`]:
+//!   the floats that they are executed on.
 //! - [`traits`]: how pallets reach each other.
 
 #![cfg_attr(not(feature = "std"), no_std)]
@@ -27,6 +28,7 @@
 extern crate alloc;
 
 pub mod block;
+pub mod canonical;
 #[cfg(feature = "serde")]
 pub mod genesis;
 pub mod hardware;

@@ -1,4 +1,4 @@
-//! Each path's kernels against plain loops that follow [`crate::exec`] word by word.
+//! Each path's kernels against [`canonical`], which has the operations an element at a time.
 
 use super::{
     cpu::{Cpu, CpuError, CpuPath, Panel, check_floats},
@@ -7,7 +7,10 @@ use super::{
     quant::{Activations, NotFinite},
 };
 use crate::math;
-use blyan_primitives::spec::{Dimensions, F32Bits};
+use blyan_primitives::{
+    canonical::{self, Quantised},
+    spec::{Dimensions, F32Bits},
+};
 use blyan_tensorblock::quant::pack_rows16k4;
 use proptest::prelude::*;
 
@@ -25,34 +28,6 @@ fn quantise(cpu: Cpu, x: &[f32], k: usize, block: usize) -> (Activations, Vec<Re
         result.fill(cpu.quantise(&x[token * k..][..k], block, row));
     });
     (activations, results)
-}
-
-/// Steps 1 to 4 of the definition: each block's exponent, each value's integer, and `e_min`.
-fn quantise_by_definition(x: &[f32], block: usize) -> (Vec<i32>, Vec<i32>, i32) {
-    let largest: Vec<f32> = x.chunks(block).map(|b| b.iter().fold(0f32, |m, v| m.max(v.abs()))).collect();
-    let exponent = |m: f32| ((m.to_bits() >> 23) as i32 - 133).max(-126);
-    let most = largest.iter().map(|m| exponent(*m)).max().unwrap();
-    let exponents: Vec<i32> = largest.iter().map(|m| exponent(*m).max(most - 24)).collect();
-    let least = exponents.iter().zip(&largest).filter(|(_, m)| **m != 0.0).map(|(e, _)| *e).min().unwrap_or(0);
-    let q = x.iter().enumerate().map(|(i, v)| {
-        // f64 holds the product exactly.
-        let scaled = f64::from(*v) * 2f64.powi(-exponents[i / block]);
-        scaled.round_ties_even().clamp(-127.0, 127.0) as i32
-    });
-    let q = q.collect();
-    (exponents, q, least)
-}
-
-/// Steps 5 and 6.
-fn dot_by_definition(x: &[f32], block: usize, weights: &[i8], scale: f32) -> f32 {
-    let (exponents, q, least) = quantise_by_definition(x, block);
-    let mut sum = 0i128;
-    for (i, (q, w)) in q.iter().zip(weights).enumerate() {
-        if *q != 0 {
-            sum += (i128::from(*q) * i128::from(*w)) << (exponents[i / block] - least);
-        }
-    }
-    sum as f32 * 2f64.powi(least) as f32 * scale
 }
 
 /// Numbers whose blocks have very different sizes.
@@ -110,13 +85,11 @@ proptest! {
             let panel = Panel { weights: &packed, scales: &scales, activations: &activations, tokens: &order };
             cpu.dots(&panel, &mut out);
             for (i, token) in order.iter().enumerate() {
-                let x = &x[*token as usize * k..][..k];
+                let x = Quantised::new(&x[*token as usize * k..][..k], block).unwrap();
                 for row in 0..rows {
-                    let expected = dot_by_definition(x, block, &weights[row * k..][..k], scales[row]);
-                    // A sum of nothing may have either sign times its scale.
+                    let expected = x.linear(weights[row * k..][..k].iter().copied(), scales[row]);
                     let found = out[i * width + row];
-                    prop_assert!(found == expected, "{cpu:?}: row {row} of token {token}: {found} for {expected}");
-                    prop_assert!(expected == 0.0 || found.to_bits() == expected.to_bits());
+                    prop_assert_eq!(found.to_bits(), expected.to_bits(), "{:?}: row {} of token {}", cpu, row, token);
                 }
             }
         }
@@ -131,26 +104,24 @@ proptest! {
             _ => bits & 0x87ff_ffff | 0x3800_0000,
         })).filter(|x| x.is_finite()).chain([0.0]).collect();
         for block in [16, 32, 64] {
-            let (exponents, q, least) = quantise_by_definition(&x, block);
+            let Quantised { values: q, shifts, least, .. } = Quantised::new(&x, block).unwrap();
             for cpu in paths() {
                 let (activations, results) = quantise(cpu, &x, x.len(), block);
                 prop_assert_eq!(results[0], Ok(()));
                 let row = activations.row(0);
-                prop_assert_eq!(row.scale.unit, 2f64.powi(least) as f32);
+                prop_assert_eq!(row.scale.unit, math::pow2::<f32>(least));
                 let (mut offset, mut bound) = (0i64, 0i64);
                 for (b, record) in row.words.chunks(block / 4 + 1).enumerate() {
-                    let integers: Vec<i32> =
-                        record[..block / 4].iter().flat_map(|w| w.to_le_bytes()).map(|q| i32::from(q as i8)).collect();
+                    let integers: Vec<i8> =
+                        record[..block / 4].iter().flat_map(|w| w.to_le_bytes()).map(|q| q as i8).collect();
                     let expected = &q[b * block..q.len().min((b + 1) * block)];
                     prop_assert_eq!(&integers[..expected.len()], expected);
                     prop_assert!(integers[expected.len()..].iter().all(|q| *q == 0));
                     let shift = record[block / 4];
-                    if expected.iter().any(|q| *q != 0) {
-                        prop_assert_eq!(shift as i32, exponents[b] - least);
-                    }
+                    prop_assert_eq!(shift, shifts[b]);
                     prop_assert!(shift <= 24);
                     offset -= expected.iter().map(|q| i64::from(*q)).sum::<i64>() << (7 + shift);
-                    bound += expected.iter().map(|q| i64::from(q.abs())).sum::<i64>() << (7 + shift);
+                    bound += expected.iter().map(|q| i64::from(*q).abs()).sum::<i64>() << (7 + shift);
                 }
                 prop_assert_eq!(row.scale.offset, offset);
                 prop_assert_eq!(row.scale.narrow, bound <= i64::from(i32::MAX));
@@ -196,13 +167,14 @@ proptest! {
             cpu.attend(&queries, &cache.head(1, 1), positions, scale, &mut scores, &mut out);
             for (query, out) in queries.chunks(d).zip(out.chunks(d)) {
                 let row = |x: &[f32], p: usize| x[(2 * p + 1) * d..][..d].to_vec();
-                let s: Vec<f32> = (0..positions).map(|p| math::dot(query, &row(&keys, p)) * scale).collect();
-                let most = s.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                let t: Vec<f32> = s.iter().map(|s| math::exp(s - most)).collect();
-                let total = math::dot(&t, &vec![1.0; positions]);
+                let s: Vec<f32> = (0..positions).map(|p| canonical::score(query, &row(&keys, p))).collect();
+                let most = canonical::largest(&s);
+                let t: Vec<f32> = s.iter().map(|s| canonical::softmax_numerator(*s, most)).collect();
+                let total = canonical::sum(&t);
                 for (i, out) in out.iter().enumerate() {
-                    let sum = (0..positions).fold(0f32, |sum, p| sum + t[p] * row(&values, p)[i]);
-                    prop_assert_eq!(out.to_bits(), (sum / total).to_bits(), "{:?}, column {}", cpu, i);
+                    let column: Vec<f32> = (0..positions).map(|p| row(&values, p)[i]).collect();
+                    let expected = canonical::attended(&t, &column, total);
+                    prop_assert_eq!(out.to_bits(), expected.to_bits(), "{:?}, column {}", cpu, i);
                 }
             }
         }
@@ -229,7 +201,15 @@ proptest! {
             let canonical = |x: &f32| if x.is_nan() { u32::MAX } else { x.to_bits() };
             normed.iter().chain(&rotated).chain(&gated).chain([&dot]).map(canonical).collect::<Vec<_>>()
         };
-        let expected = run(Cpu::new(CpuPath::Scalar).unwrap());
+        let canonical = |x: f32| if x.is_nan() { u32::MAX } else { x.to_bits() };
+        let factor = canonical::norm_factor(&x, 1e-5);
+        let normed = x.iter().zip(&gains).map(|(x, gain)| canonical::norm(*x, factor, *gain));
+        let pairs = (0..even / 2).map(|i| canonical::rotate((x[i], x[even / 2 + i]), (cos[i], sin[i])));
+        let (first, second): (Vec<f32>, Vec<f32>) = pairs.unzip();
+        let gated = x.iter().zip(&gains).map(|(x, up)| canonical::gated(x.clamp(-200.0, 200.0), *up));
+        let dot = math::dot(&x, &gains[..x.len()]);
+        let expected: Vec<u32> =
+            normed.chain(first).chain(second).chain(gated).chain([dot]).map(canonical).collect();
         for cpu in paths() {
             prop_assert_eq!(run(cpu), expected.clone(), "{:?}", cpu);
         }
@@ -251,7 +231,7 @@ fn sums_of_the_largest_magnitudes_are_exact() {
                 let mut out = [0.0; 16];
                 let panel = Panel { weights: &packed, scales: &[1.0; 16], activations: &activations, tokens: &[0] };
                 cpu.dots(&panel, &mut out);
-                let expected = dot_by_definition(&x, 32, &weights[..k], 1.0);
+                let expected = Quantised::new(&x, 32).unwrap().linear(weights[..k].iter().copied(), 1.0);
                 assert_eq!(out, [expected; 16], "{cpu:?}, spread {spread}");
             }
         }
