@@ -256,6 +256,15 @@ mod tests {
                 let exact = f64::from(*x) / unit;
                 prop_assert_eq!(f64::from(*q), exact.round_ties_even().clamp(-127.0, 127.0));
             }
+            // A block's largest value takes seven bits, unless its unit would be too far below the token's largest, or no number.
+            let power = |x: f64| (x.log2().floor() as i32 - 6).max(-126);
+            let most = |x: &[f32]| x.iter().fold(0f64, |most, x| most.max(f64::from(x.abs())));
+            let floor = power(most(&x)) - 24;
+            let units: Vec<i32> = x.chunks(block).map(|x| power(most(x)).max(floor)).collect();
+            let used = || x.chunks(block).zip(&units).zip(&quantised.shifts).filter(|((x, _), _)| most(x) > 0.0);
+            let least = used().map(|((_, unit), _)| *unit).min();
+            prop_assert_eq!(quantised.least, least.unwrap_or(0));
+            prop_assert!(used().all(|((_, unit), shift)| unit - quantised.least == *shift as i32));
         }
 
         #[test]
