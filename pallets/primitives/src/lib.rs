@@ -17,6 +17,7 @@
 //! - [`genesis`]: the model that a chain starts with.
 //! - [`canonical`]: an element of each operation of the model, [`math`]: the functions in them, [`real`] and [`soft_float`]:
 //!   the floats that they are executed on.
+//! - [`trace`]: every value of an evaluation, and how each is computed.
 //! - [`traits`]: how pallets reach each other.
 
 #![cfg_attr(not(feature = "std"), no_std)]
@@ -44,6 +45,7 @@ pub mod real;
 pub mod receipt;
 pub mod soft_float;
 pub mod spec;
+pub mod trace;
 pub mod traits;
 pub mod trust;
 pub mod version;
