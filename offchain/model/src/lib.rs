@@ -3,6 +3,7 @@
 //! - [`exec`]: a [`Model`](exec::Model) from verified blocks, an [`Engine`](exec::Engine) that executes it to the bit, and
 //!   the definition of what that means.
 //! - [`session`], [`sampler`], [`replay`]: an answer in the making, how its tokens are chosen, how it is checked.
+//! - [`trace`]: every value of an evaluation, for those who differ about one.
 //! - [`gguf`], [`hf`]: readers for files of other formats; [`import`] makes blocks of them.
 //! - [`tokenizer`], [`chat`]: text and conversations to tokens, tokens to text.
 //! - [`math`]: the functions of canonical execution that a machine's own library computes differently from another's.
@@ -23,3 +24,4 @@ pub mod sampler;
 pub mod session;
 pub mod tiny;
 pub mod tokenizer;
+pub mod trace;

@@ -5,6 +5,7 @@ use blyan_primitives::{
     block::{BlockKind, DType, Form, Layout, PayloadType},
     ids::{ContentHash, SpecId, WeightsId},
     spec::{Dimensions, ModelSpec, SpecError, weights_id},
+    trace::Tensor,
 };
 use blyan_tensorblock::{BlockError, TensorSlice, VerifiedBlock};
 use core::ops::Range;
@@ -217,6 +218,45 @@ impl Model {
         self.head.as_ref().unwrap_or(&self.embed)
     }
 
+    /// An f32 tensor, row by row. Nothing where the model has none.
+    pub(crate) fn floats(&self, tensor: Tensor) -> &[f32] {
+        let norms = |layer: u16| self.layers[usize::from(layer)].head_norms.as_ref();
+        match tensor {
+            Tensor::FinalNorm => &self.norm,
+            Tensor::AttnNorm(layer) => &self.layers[usize::from(layer)].attn_norm,
+            Tensor::FfnNorm(layer) => &self.layers[usize::from(layer)].ffn_norm,
+            Tensor::Router(layer) => &self.layers[usize::from(layer)].router,
+            Tensor::QueryNorm(layer) => norms(layer).map_or(&[], |norms| &norms.query),
+            Tensor::KeyNorm(layer) => norms(layer).map_or(&[], |norms| &norms.key),
+            _ => &[],
+        }
+    }
+
+    /// A row of an int8 tensor, and the bits of its scale. Nothing where the tensor is none.
+    pub(crate) fn row(&self, tensor: Tensor, row: usize) -> (Vec<i8>, u32) {
+        let layer = |layer: u16| &self.layers[usize::from(layer)];
+        let expert = |of: u16, expert: u16| &layer(of).blocks[layer(of).experts[usize::from(expert)]];
+        let matrix = match tensor {
+            Tensor::Embed => &self.embed,
+            Tensor::Head => self.output(),
+            Tensor::Query(index) => &layer(index).query,
+            Tensor::Key(index) => &layer(index).key,
+            Tensor::Value(index) => &layer(index).value,
+            Tensor::Output(index) => &layer(index).output,
+            Tensor::Gate(index, of) => &expert(index, of).gate,
+            Tensor::Up(index, of) => &expert(index, of).up,
+            Tensor::Down(index, of) => &expert(index, of).down,
+            _ => return (Vec::new(), 0),
+        };
+        matrix.row(row)
+    }
+
+    /// Whether two experts of a layer are the same block.
+    pub(crate) fn is_same_block(&self, layer: u16, one: u16, other: u16) -> bool {
+        let experts = &self.layers[usize::from(layer)].experts;
+        experts[usize::from(one)] == experts[usize::from(other)]
+    }
+
     fn count_bytes_per_token(&self) -> u64 {
         let floats = |slice: &TensorSlice<f32>| 4 * slice.len() as u64;
         let layer = |layer: &Layer| {
@@ -301,6 +341,15 @@ impl Matrix {
         let group = 16 * self.k.next_multiple_of(4);
         let weights = &self.weights[rows.start / 16 * group..rows.end.div_ceil(16) * group];
         (weights, &self.scales[rows])
+    }
+
+    /// Row `row`, and the bits of its scale.
+    fn row(&self, row: usize) -> (Vec<i8>, u32) {
+        let (weights, scales) = self.part(row / 16 * 16..row + 1);
+        let lines = weights.as_chunks::<64>().0;
+        let mut values: Vec<i8> = lines.iter().flat_map(|line| &line[row % 16 * 4..][..4]).copied().collect();
+        values.truncate(self.k);
+        (values, scales[row % 16].to_bits())
     }
 
     /// Row `row`, as floats: what an embedding is.
