@@ -100,6 +100,18 @@ export const the = (events, section, method, fields = {}) => {
   return found[0];
 };
 
+// The events of a block. When it hears of an upgrade, the API puts the new metadata in the place of the old, also under queries
+// that are on their way: they fail, and are asked again.
+const eventsOf = async (api, hash) => {
+  const version = api.runtimeVersion;
+  try {
+    return await (await api.at(hash)).query.system.events();
+  } catch (error) {
+    if (api.runtimeVersion === version) throw error;
+    return eventsOf(api, hash);
+  }
+};
+
 // Reads the events of every finalized block from the first on, as they come. An entry is an event with number and hash of its
 // block.
 export const follow = async (api) => {
@@ -120,8 +132,7 @@ export const follow = async (api) => {
   const read = async (last) => {
     for (; next <= last; next += 1) {
       const hash = await api.rpc.chain.getBlockHash(next);
-      const records = await (await api.at(hash)).query.system.events();
-      for (const { event } of records) seen.push({ event, number: next, block: hash.toHex() });
+      for (const { event } of await eventsOf(api, hash)) seen.push({ event, number: next, block: hash.toHex() });
       waiting.forEach(settle);
     }
   };
