@@ -48,8 +48,8 @@ impl LowRank {
         if rank > MAX_RANK || rank * shape.k != factors.a.len() || rank * shape.rows != factors.b.len() {
             return Err(DeltaError::Parameters("the factors do not have one length for each of 1 to 255 components"));
         }
-        if rank == 0 {
-            return Err(DeltaError::Parameters("there are no components"));
+        if rank == 0 || rank > shape.rows.min(shape.k) {
+            return Err(DeltaError::Parameters("there are no components, or more than the matrix has rows or columns"));
         }
         if levels == 0 || levels > MAX_LEVEL as u8 {
             return Err(DeltaError::Parameters("levels are 1 to 127"));
@@ -110,8 +110,9 @@ impl LowRank {
 
     pub(super) fn decode(reader: &mut Reader<'_>, shape: Shape) -> Result<Self, DeltaError> {
         let rank = usize::from(reader.byte()?);
-        if rank == 0 {
-            return Err(DeltaError::Malformed("a change of low rank has components"));
+        // So that the factors are never much larger than the matrix.
+        if rank == 0 || rank > shape.rows.min(shape.k) {
+            return Err(DeltaError::Malformed("there are no components, or more than the matrix has rows or columns"));
         }
         let scales = reader.f32s(rank)?;
         if !scales.iter().all(|scale| is_scale(*scale)) {

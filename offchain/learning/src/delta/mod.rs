@@ -17,8 +17,9 @@
 //! Numbers are little-endian; a *coded stream* is what [`rans`] makes of bytes. Shapes are not part of it: who decodes knows
 //! the shape from the weights that the change is for, and nothing larger than that is ever allocated.
 //!
-//! **Canonical.** A change has one encoding: whatever [`Update::decode`] accepts, [`Update::encode`] gives back byte for byte.
-//! So a delta cannot be varied without changing what it says, and copies are found by comparing names.
+//! **Canonical.** What a codec kept has one encoding: whatever [`Update::decode`] accepts, [`Update::encode`] gives back byte
+//! for byte, so that the bytes around it cannot be varied. The same matrix can still be kept in more than one way, as
+//! components in another order or with both signs turned: a copy is not found by its name alone, but by what it changes.
 //!
 //! **Exact.** [`Update::add_to`] uses integer products and f32 additions and multiplications in the order that it documents,
 //! each of which is correctly rounded everywhere: all machines get the same bits.

@@ -191,6 +191,8 @@ fn what_cannot_be_compressed_is_refused() {
     assert!(matches!(LowRank::quantise(&uneven, shape, 1), Err(DeltaError::Parameters(_))));
     let none = Factors { a: vec![], b: vec![] };
     assert!(matches!(LowRank::quantise(&none, shape, 1), Err(DeltaError::Parameters(_))));
+    let many = Factors { a: vec![1.0; 48], b: vec![1.0; 6] };
+    assert!(matches!(LowRank::quantise(&many, shape, 1), Err(DeltaError::Parameters(_))));
     let infinite = Factors { a: vec![f32::INFINITY; 16], ..factors };
     assert!(matches!(LowRank::quantise(&infinite, shape, 1), Err(DeltaError::NotFinite { .. })));
     for rank in [0, 3] {
@@ -217,6 +219,12 @@ fn hostile_bytes_are_refused_by_name() {
         assert_eq!(Update::decode(&longer, SHAPE), Err(DeltaError::Trailing(1)));
         assert!(Update::decode(&bytes, Shape { rows: 25, k: 40 }).is_err());
     }
+    // Few bytes that would have factors of gigabytes.
+    let tall = Shape { rows: MAX_ELEMENTS, k: 1 };
+    let mut bytes = vec![0, 255];
+    bytes.resize(2 + 4 * 255, 0);
+    rans::encode(&[0], &mut bytes);
+    assert!(matches!(Update::decode(&bytes, tall), Err(DeltaError::Malformed(_))));
     // No components, a negative scale, a scale that is no number.
     assert!(matches!(Update::decode(&[0, 0], SHAPE), Err(DeltaError::Malformed(_))));
     for scale in [-1.0f32, -0.0, f32::NAN, f32::INFINITY] {
@@ -231,7 +239,7 @@ proptest! {
                               chunk_log2 in 4u8..=9, keep in 1u16..=16) {
         let shape = Shape { rows, k };
         for update in [
-            Update::LowRank(LowRank::quantise(&factors(seed, shape, rank), shape, levels).unwrap()),
+            Update::LowRank(LowRank::quantise(&factors(seed, shape, rank.min(rows).min(k)), shape, levels).unwrap()),
             Update::Sparse(Sparse::select(&matrix(seed, shape), shape, chunk_log2, keep).unwrap()),
             Update::Dense(Dense::quantise(&matrix(seed, shape), shape).unwrap()),
         ] {
