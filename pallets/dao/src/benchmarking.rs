@@ -13,7 +13,7 @@ use frame_support::{
 use frame_system::{pallet_prelude::BlockNumberFor, RawOrigin};
 use pallet_referenda::ReferendumIndex;
 use polkadot_sdk::*;
-use sp_runtime::traits::{One, Saturating};
+use sp_runtime::traits::Saturating;
 
 const SUBJECT: [u8; 32] = [7; 32];
 
@@ -60,11 +60,12 @@ fn poll<T: Config>() -> Result<PollId, BenchmarkError> {
     Pallet::<T>::do_open_poll(SUBJECT, MAX_OUTCOMES).map_err(|_| "a poll can be opened".into())
 }
 
-/// Moves a poll's end to the next block. Waiting for it would take its voters offline.
+/// Moves a poll's end to the block after next: benchmarks are set up in block 0 and run in block 1. Waiting for the end would
+/// take its voters offline.
 fn end_soon<T: Config>(id: PollId) -> Result<(), BenchmarkError> {
     let mut poll = Polls::<T>::get(id).ok_or("the poll exists")?;
     Agenda::<T>::remove(poll.ends_at, id);
-    poll.ends_at = now::<T>().saturating_add(One::one());
+    poll.ends_at = now::<T>().saturating_add(2u32.into());
     Agenda::<T>::insert(poll.ends_at, id, ());
     Polls::<T>::insert(id, poll);
     Ok(())

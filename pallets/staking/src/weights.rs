@@ -1,27 +1,18 @@
-//! What the calls and hooks of this pallet cost.
+//! What the calls and hooks of this pallet cost, measured.
 //!
-//! Derived by hand from the storage each of them touches, priced by the runtime's `DbWeight`, plus computing time on the
-//! reference machine; to be replaced by the output of the benchmarks when they run on it. Proof sizes are zero: a chain of
-//! its own carries no proofs of its storage.
+//! Written by `scripts/weights` on 2026-11-28, on Intel(R) Xeon(R) Processor,
+//! with 50 steps and 20 repeats: change the benchmarks, not this file. Storage is priced by the
+//! runtime's `DbWeight`. Proof sizes are zero: a chain of its own carries no proofs of its storage.
 
 use core::marker::PhantomData;
 use frame_support::{traits::Get, weights::Weight};
 use polkadot_sdk::*;
 
-/// Decoding a call, checking its origin and depositing an event, in picoseconds.
-const CALL: u64 = 15_000_000;
-/// Encoding or decoding one record of at most 400 bytes, in picoseconds.
-const RECORD: u64 = 3_000_000;
-/// Putting a balance on hold, releasing or slashing it, or a transfer, without storage, in picoseconds.
-const HOLD: u64 = 15_000_000;
-/// Sorting one contender, in picoseconds.
-const SORT: u64 = 1_000_000;
-
 /// What each call and hook costs.
 pub trait WeightInfo {
-    /// Cost of `validate` while there are places for candidates.
+    /// Cost of `validate`.
     fn validate() -> Weight;
-    /// Cost of `validate` when another candidate has to go.
+    /// Cost of `validate_full`.
     fn validate_full() -> Weight;
     /// Cost of `bond_more`.
     fn bond_more() -> Weight;
@@ -35,17 +26,17 @@ pub trait WeightInfo {
     fn activate() -> Weight;
     /// Cost of `leave`.
     fn leave() -> Weight;
-    /// Cost of `delegate` while the validator has places for delegators.
+    /// Cost of `delegate`.
     fn delegate() -> Weight;
-    /// Cost of `delegate` when another delegation has to go.
+    /// Cost of `delegate_full`.
     fn delegate_full() -> Weight;
     /// Cost of `delegate_more`.
     fn delegate_more() -> Weight;
     /// Cost of `undelegate`.
     fn undelegate() -> Weight;
-    /// Cost of `redelegate` while the validator has places for delegators.
+    /// Cost of `redelegate`.
     fn redelegate() -> Weight;
-    /// Cost of `redelegate` when another delegation has to go.
+    /// Cost of `redelegate_full`.
     fn redelegate_full() -> Weight;
     /// Cost of `set_auto_compound`.
     fn set_auto_compound() -> Weight;
@@ -57,227 +48,179 @@ pub trait WeightInfo {
     fn withdraw() -> Weight;
     /// Cost of `cancel_slash`.
     fn cancel_slash() -> Weight;
-    /// Cost of seeing that no step has anything to do.
+    /// Cost of `idle`.
     fn idle() -> Weight;
-    /// Cost of copying, for `n` delegations or validators.
+    /// Cost of `copy`.
     fn copy(n: u32) -> Weight;
-    /// Cost of applying slashes, for `n` bonds.
+    /// Cost of `slash`.
     fn slash(n: u32) -> Weight;
-    /// Cost of paying, for `n` who are paid.
+    /// Cost of `pay`.
     fn pay(n: u32) -> Weight;
-    /// Cost of releasing `n` delegations to a validator that has left.
+    /// Cost of `release`.
     fn release(n: u32) -> Weight;
-    /// Cost of pruning `n` entries.
+    /// Cost of `prune`.
     fn prune(n: u32) -> Weight;
-    /// Cost of counting a block for its author.
+    /// Cost of `note_author`.
     fn note_author() -> Weight;
-    /// Cost of an election among `c` candidates.
+    /// Cost of `elect`.
     fn elect(c: u32) -> Weight;
-    /// Cost of ending an era.
+    /// Cost of `end_era`.
     fn end_era() -> Weight;
-    /// Cost of announcing a validator's slash, for the call that reports an offence.
+    /// Cost of `on_offence`.
     fn on_offence() -> Weight;
-    /// Cost of announcing a worker's slash, for the call that does.
+    /// Cost of `slash_worker`.
     fn slash_worker() -> Weight;
-}
-
-fn records(count: u64) -> Weight {
-    Weight::from_parts(CALL.saturating_add(RECORD.saturating_mul(count)), 0)
-}
-
-fn held(count: u64) -> Weight {
-    records(count).saturating_add(Weight::from_parts(HOLD, 0))
 }
 
 /// Weights for a runtime `T`.
 pub struct SubstrateWeight<T>(PhantomData<T>);
 
-impl<T: crate::Config> SubstrateWeight<T> {
-    fn storage(reads: u64, writes: u64) -> Weight {
-        T::DbWeight::get().reads_writes(reads, writes)
-    }
-
-    /// Every one of `count` entries is read and looked at.
-    fn scan(count: u32) -> Weight {
-        Weight::from_parts(RECORD, 0).saturating_add(Self::storage(1, 0)).saturating_mul(count.into())
-    }
-}
-
 impl<T: crate::Config> WeightInfo for SubstrateWeight<T> {
-    // Reads: Pact, candidate, leaving, suspect, number of candidates, account, holds. Writes: candidate, number, account, holds.
     fn validate() -> Weight {
-        held(6).saturating_add(Self::storage(7, 4))
+        Weight::from_parts(70_124_000, 0).saturating_add(T::DbWeight::get().reads_writes(6, 3))
     }
 
-    // As well: the poorest candidate, its parts on their way back, leaving, the planned era.
     fn validate_full() -> Weight {
-        Self::validate()
-            .saturating_add(Self::scan(T::MaxCandidates::get()))
-            .saturating_add(records(4))
-            .saturating_add(Self::storage(3, 4))
+        Weight::from_parts(2_217_224_000, 0).saturating_add(T::DbWeight::get().reads_writes(521, 6))
     }
 
-    // Reads and writes: candidate, account, holds.
     fn bond_more() -> Weight {
-        held(3).saturating_add(Self::storage(3, 3))
+        Weight::from_parts(61_521_000, 0).saturating_add(T::DbWeight::get().reads_writes(2, 2))
     }
 
-    // Reads: Pact, candidate, parts on their way back, planned era, leaving, number of candidates. Writes: all but the Pact and
-    // the era.
     fn unbond() -> Weight {
-        records(6).saturating_add(Self::storage(6, 4))
+        Weight::from_parts(39_611_000, 0).saturating_add(T::DbWeight::get().reads_writes(6, 4))
     }
 
-    // Reads: Pact, candidate. Writes: candidate.
     fn set_commission() -> Weight {
-        records(3).saturating_add(Self::storage(2, 1))
+        Weight::from_parts(23_164_000, 0).saturating_add(T::DbWeight::get().reads_writes(2, 1))
     }
 
-    // Reads and writes: candidate.
     fn chill() -> Weight {
-        records(2).saturating_add(Self::storage(1, 1))
+        Weight::from_parts(16_857_000, 0).saturating_add(T::DbWeight::get().reads_writes(1, 1))
     }
 
-    // Reads: candidate, suspect, Pact. Writes: candidate.
     fn activate() -> Weight {
-        records(4).saturating_add(Self::storage(3, 1))
+        Weight::from_parts(25_743_000, 0).saturating_add(T::DbWeight::get().reads_writes(3, 1))
     }
 
-    // As unbonding all.
     fn leave() -> Weight {
-        Self::unbond()
+        Weight::from_parts(39_613_000, 0).saturating_add(T::DbWeight::get().reads_writes(6, 4))
     }
 
-    // Reads: Pact, candidate, delegation, delegator, copying, exposure, account, holds. Writes: candidate, delegation, delegator,
-    // account, holds.
     fn delegate() -> Weight {
-        held(10).saturating_add(Self::storage(8, 5))
+        Weight::from_parts(90_692_000, 0).saturating_add(T::DbWeight::get().reads_writes(7, 4))
     }
 
-    // As well: the smallest delegation, its delegator and its parts on their way back, exposure and page, the planned era.
     fn delegate_full() -> Weight {
-        Self::delegate()
-            .saturating_add(Self::scan(T::MaxDelegators::get()))
-            .saturating_add(records(10))
-            .saturating_add(Self::storage(6, 5))
+        Weight::from_parts(2_583_055_000, 0).saturating_add(T::DbWeight::get().reads_writes(524, 9))
     }
 
-    // Reads: candidate, delegation, copying, exposure, page, account, holds. Writes: all of these but copying.
     fn delegate_more() -> Weight {
-        held(16).saturating_add(Self::storage(7, 6))
+        Weight::from_parts(85_660_000, 0).saturating_add(T::DbWeight::get().reads_writes(6, 5))
     }
 
-    // Reads: Pact, candidate, delegation, delegator, parts on their way back, planned era, copying, exposure, page. Writes: all
-    // of these but Pact, era and copying.
     fn undelegate() -> Weight {
-        records(18).saturating_add(Self::storage(9, 6))
+        Weight::from_parts(62_379_000, 0).saturating_add(T::DbWeight::get().reads_writes(9, 6))
     }
 
-    // Reads: Pact, delegator, copying, and of both validators candidate, delegation, exposure and page. Writes: all of these but
-    // Pact and copying.
     fn redelegate() -> Weight {
-        records(30).saturating_add(Self::storage(11, 9))
+        Weight::from_parts(84_596_000, 0).saturating_add(T::DbWeight::get().reads_writes(11, 9))
     }
 
-    // As well: the smallest delegation, its delegator and its parts on their way back, the planned era.
     fn redelegate_full() -> Weight {
-        Self::redelegate()
-            .saturating_add(Self::scan(T::MaxDelegators::get()))
-            .saturating_add(records(10))
-            .saturating_add(Self::storage(4, 3))
+        Weight::from_parts(2_557_882_000, 0).saturating_add(T::DbWeight::get().reads_writes(527, 12))
     }
 
-    // Reads and writes: delegation.
     fn set_auto_compound() -> Weight {
-        records(2).saturating_add(Self::storage(1, 1))
+        Weight::from_parts(17_994_000, 0).saturating_add(T::DbWeight::get().reads_writes(1, 1))
     }
 
-    // Reads: Pact, bond, account, holds. Writes: bond, account, holds.
     fn bond_worker() -> Weight {
-        held(4).saturating_add(Self::storage(4, 3))
+        Weight::from_parts(64_789_000, 0).saturating_add(T::DbWeight::get().reads_writes(3, 2))
     }
 
-    // Reads: Pact, bond, parts on their way back, planned era. Writes: bond, parts.
     fn unbond_worker() -> Weight {
-        records(6).saturating_add(Self::storage(4, 2))
+        Weight::from_parts(34_079_000, 0).saturating_add(T::DbWeight::get().reads_writes(4, 2))
     }
 
-    // Reads: present era, era of the next slash, queue, parts on their way back, bond or suspect, account, holds. Writes: parts,
-    // account, holds.
     fn withdraw() -> Weight {
-        held(8).saturating_add(Self::storage(7, 3))
+        Weight::from_parts(63_510_000, 0).saturating_add(T::DbWeight::get().reads_writes(6, 2))
     }
 
-    // Reads: slash, present era, suspect, number of the era's slashes. Writes: slash, queue, suspect, number.
     fn cancel_slash() -> Weight {
-        records(6).saturating_add(Self::storage(4, 4))
+        Weight::from_parts(32_150_000, 0).saturating_add(T::DbWeight::get().reads_writes(5, 5))
     }
 
-    // Reads: copying, era of the next slash, present era, queue, era to be paid next, leaving, era to be pruned next, Pact.
     fn idle() -> Weight {
-        Weight::from_parts(RECORD.saturating_mul(8), 0).saturating_add(Self::storage(8, 0))
+        Weight::from_parts(9_508_000, 0).saturating_add(T::DbWeight::get().reads_writes(6, 0))
     }
 
-    // Of each: a delegation or exposure read; an exposure and a page, in the worst case, read and written.
+    // n: 1 to 64.
     fn copy(n: u32) -> Weight {
-        Weight::from_parts(RECORD.saturating_mul(6), 0).saturating_add(Self::storage(3, 2)).saturating_mul(n.into())
+        Weight::from_parts(41_721_143, 0)
+            .saturating_add(Weight::from_parts(4_136_505, 0).saturating_mul(n.into()))
+            .saturating_add(T::DbWeight::get().reads_writes(5, 3))
+            .saturating_add(T::DbWeight::get().reads(1u64.saturating_mul(n.into())))
     }
 
-    // Of each, in the worst case: account, holds, delegator, parts on their way back, and every delegation with its candidate,
-    // read and written.
+    // n: 1 to 64.
     fn slash(n: u32) -> Weight {
-        let delegations = u64::from(T::MaxDelegations::get()).saturating_mul(2);
-        let entries = delegations.saturating_add(4);
-        Weight::from_parts(HOLD.saturating_add(RECORD.saturating_mul(entries.saturating_mul(2))), 0)
-            .saturating_add(Self::storage(entries, entries))
-            .saturating_mul(n.into())
+        Weight::from_parts(343_289_000, 0)
+            .saturating_add(Weight::from_parts(190_206_778, 0).saturating_mul(n.into()))
+            .saturating_add(T::DbWeight::get().reads_writes(29, 23))
+            .saturating_add(T::DbWeight::get().reads(20u64.saturating_mul(n.into())))
+            .saturating_add(T::DbWeight::get().writes(20u64.saturating_mul(n.into())))
     }
 
-    // Of each: payout, exposure or page, pot, account, holds, delegation and candidate, read and written.
+    // n: 1 to 64.
     fn pay(n: u32) -> Weight {
-        Weight::from_parts(HOLD.saturating_mul(2).saturating_add(RECORD.saturating_mul(14)), 0)
-            .saturating_add(Self::storage(7, 7))
-            .saturating_mul(n.into())
+        Weight::from_parts(96_330_774, 0)
+            .saturating_add(Weight::from_parts(87_229_032, 0).saturating_mul(n.into()))
+            .saturating_add(T::DbWeight::get().reads_writes(11, 6))
+            .saturating_add(T::DbWeight::get().reads(3u64.saturating_mul(n.into())))
+            .saturating_add(T::DbWeight::get().writes(3u64.saturating_mul(n.into())))
     }
 
-    // Of each: delegation, delegator, parts on their way back, exposure and page, read and written.
+    // n: 1 to 64.
     fn release(n: u32) -> Weight {
-        Weight::from_parts(RECORD.saturating_mul(14), 0).saturating_add(Self::storage(5, 5)).saturating_mul(n.into())
+        Weight::from_parts(22_240_017, 0)
+            .saturating_add(Weight::from_parts(29_690_032, 0).saturating_mul(n.into()))
+            .saturating_add(T::DbWeight::get().reads_writes(8, 4))
+            .saturating_add(T::DbWeight::get().reads(3u64.saturating_mul(n.into())))
+            .saturating_add(T::DbWeight::get().writes(3u64.saturating_mul(n.into())))
     }
 
-    // Of each: found and removed.
+    // n: 1 to 64.
     fn prune(n: u32) -> Weight {
-        Weight::from_parts(RECORD, 0).saturating_add(Self::storage(1, 1)).saturating_mul(n.into())
+        Weight::from_parts(41_872_944, 0)
+            .saturating_add(Weight::from_parts(4_544_089, 0).saturating_mul(n.into()))
+            .saturating_add(T::DbWeight::get().reads_writes(9, 2))
+            .saturating_add(T::DbWeight::get().reads(1u64.saturating_mul(n.into())))
+            .saturating_add(T::DbWeight::get().writes(1u64.saturating_mul(n.into())))
     }
 
-    // Reads: present era, exposure, both counts. Writes: both counts.
     fn note_author() -> Weight {
-        Weight::from_parts(RECORD.saturating_mul(4), 0).saturating_add(Self::storage(4, 2))
+        Weight::from_parts(15_264_000, 0).saturating_add(T::DbWeight::get().reads_writes(4, 2))
     }
 
-    // Of each candidate: itself and its session keys read, its exposure written.
+    // c: 1 to 512.
     fn elect(c: u32) -> Weight {
-        Weight::from_parts(SORT.saturating_add(RECORD.saturating_mul(3)), 0)
-            .saturating_add(Self::storage(2, 1))
-            .saturating_mul(c.into())
-            .saturating_add(records(4))
-            .saturating_add(Self::storage(4, 2))
+        Weight::from_parts(94_994_459, 0)
+            .saturating_add(Weight::from_parts(3_992_925, 0).saturating_mul(c.into()))
+            .saturating_add(T::DbWeight::get().reads_writes(18, 17))
+            .saturating_add(T::DbWeight::get().reads(1u64.saturating_mul(c.into())))
     }
 
-    // Reads: blocks, Pact, pool and pot with their accounts, owed. Writes: blocks, payout, owed, pool, pot.
     fn end_era() -> Weight {
-        held(10).saturating_add(Self::storage(10, 8))
+        Weight::from_parts(69_615_000, 0).saturating_add(T::DbWeight::get().reads_writes(10, 6))
     }
 
-    // Reads: exposure, conviction, candidate, suspect, number of the era's slashes, number of the next, present era, Pact, and
-    // the sessions' validators and who of them is disabled. Writes: all but exposure, era, Pact and validators, and slash and
-    // queue.
     fn on_offence() -> Weight {
-        records(20).saturating_add(Self::storage(10, 8))
+        Weight::from_parts(45_910_000, 0).saturating_add(T::DbWeight::get().reads_writes(13, 8))
     }
 
-    // Reads: bond, parts on their way back, number of the next slash, present era, Pact. Writes: bond, number, slash, queue.
     fn slash_worker() -> Weight {
-        records(8).saturating_add(Self::storage(5, 4))
+        Weight::from_parts(28_364_000, 0).saturating_add(T::DbWeight::get().reads_writes(7, 5))
     }
 }

@@ -1,12 +1,13 @@
-//! What a block has to do fits in it.
+//! What calls and hooks cost was measured, and what a block has to do fits in it.
 
-use super::preset;
+use super::{metadata::OURS, preset};
 use blyan_runtime::{
     configs::{scheduler::MaximumSchedulerWeight, system::RuntimeBlockWeights},
     Dao, Inference, Staking,
 };
 use frame_support::weights::Weight;
 use polkadot_sdk::*;
+use std::{collections::BTreeSet, fs, path::Path};
 
 /// A part of a block, in parts of a thousand.
 fn part(weight: Weight) -> u64 {
@@ -41,4 +42,48 @@ fn what_is_over_goes_even_when_blocks_are_full() {
         println!("sweeps {} of the {} of 1000 that are left", part(sweeps), part(left));
         assert!(sweeps.all_lte(left));
     });
+}
+
+/// A file of a pallet's sources.
+fn source(pallet: &str, file: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pallets").join(pallet).join("src").join(file);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The name of a function whose signature begins here.
+fn function(text: &str) -> Option<&str> {
+    text.trim_start().strip_prefix("fn ")?.split('(').next()
+}
+
+/// The number before `unit` in the text.
+fn number_of(text: &str, unit: &str) -> Option<u32> {
+    text.split_once(unit)?.0.split_whitespace().next_back()?.parse().ok()
+}
+
+/// What no measurement of a call or a hook can be less than: its storage alone is looked up in longer, in picoseconds.
+const LEAST_TIME: u64 = 100_000;
+
+/// Nobody writes weights by hand: they say how they were measured, there is one for each benchmark and none beside, and each
+/// has a time that a machine can take.
+#[test]
+fn weights_are_measured() {
+    for pallet in OURS.map(str::to_lowercase) {
+        let (benchmarks, weights) = (source(&pallet, "benchmarking.rs"), source(&pallet, "weights.rs"));
+        let header = weights.split("\nuse ").next().unwrap();
+        assert!(header.contains("Written by `scripts/weights`"), "weights of {pallet} are not measured");
+        assert!(number_of(header, " steps").is_some_and(|steps| steps >= 50), "{pallet}: {header}");
+        assert!(number_of(header, " repeats").is_some_and(|repeats| repeats >= 20), "{pallet}: {header}");
+
+        let measured: BTreeSet<_> =
+            benchmarks.split("#[benchmark").skip(1).filter_map(|text| text.lines().find_map(function)).collect();
+        let (_, weights) = weights.split_once("\nimpl<T").unwrap();
+        let given: Vec<_> = weights.split("    fn ").skip(1).collect();
+        let names: BTreeSet<_> = given.iter().filter_map(|text| text.split('(').next()).collect();
+        assert_eq!(names, measured, "run scripts/weights {pallet}");
+        for text in given {
+            let (_, time) = text.split_once("Weight::from_parts(").unwrap();
+            let time: u64 = time.split(',').next().unwrap().trim().replace('_', "").parse().unwrap();
+            assert!(time >= LEAST_TIME, "{pallet}: {time} ps is no measurement: {text}");
+        }
+    }
 }
