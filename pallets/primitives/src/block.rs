@@ -92,6 +92,10 @@ plain_enum! {
         Expert = 2 "expert",
         /// Tokenizer and chat template.
         Tokenizer = 3 "tokenizer",
+        /// A change to an expert.
+        Delta = 4 "delta",
+        /// Token sequences that a model is measured on.
+        Items = 5 "items",
     }
 }
 
@@ -122,6 +126,8 @@ plain_enum! {
         Fp8E5m2 = 5 "fp8_e5m2",
         /// Plain bytes.
         U8 = 6 "u8",
+        /// Unsigned, 32 bits, little endian.
+        U32 = 7 "u32",
     }
 }
 
@@ -151,7 +157,7 @@ impl DType {
     /// Bytes of one element.
     pub const fn size(self) -> u64 {
         match self {
-            Self::F32 => 4,
+            Self::F32 | Self::U32 => 4,
             Self::F16 | Self::Bf16 => 2,
             Self::Int8 | Self::Fp8E4m3 | Self::Fp8E5m2 | Self::U8 => 1,
         }

@@ -17,7 +17,9 @@
 //! - [`genesis`]: the model that a chain starts with.
 //! - [`canonical`]: an element of each operation of the model, [`math`]: the functions in them, [`real`] and [`soft_float`]:
 //!   the floats that they are executed on.
-//! - [`trace`]: every value of an evaluation, and how each is computed.
+//! - [`trace`]: every value of an evaluation, and how each is computed; [`dispute`]: how the chain finds out who computed one
+//!   right.
+//! - [`pol`]: Proof-of-Learning: committees, scores, verdicts.
 //! - [`traits`]: how pallets reach each other.
 
 #![cfg_attr(not(feature = "std"), no_std)]
@@ -30,6 +32,7 @@ extern crate alloc;
 
 pub mod block;
 pub mod canonical;
+pub mod dispute;
 #[cfg(feature = "serde")]
 pub mod genesis;
 pub mod hardware;
@@ -41,6 +44,7 @@ pub mod pact;
 pub mod payment;
 #[cfg(test)]
 mod pins;
+pub mod pol;
 pub mod real;
 pub mod receipt;
 pub mod soft_float;

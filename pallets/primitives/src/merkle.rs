@@ -14,7 +14,7 @@
 
 use crate::hash::{hash, Domain, HASH_LEN};
 use alloc::{vec, vec::Vec};
-use codec::{Decode, DecodeWithMemTracking, Encode};
+use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use core::{fmt, ops::Range};
 use scale_info::TypeInfo;
 
@@ -59,8 +59,49 @@ fn node_hash(children: &[Digest]) -> Digest {
     hash(NODE, &[children.as_flattened()])
 }
 
-fn root_hash(leaves: u64, top: &Digest) -> Digest {
+/// Root of a tree of so many leaves with this top.
+pub fn root_hash(leaves: u64, top: &Digest) -> Digest {
     hash(ROOT, &[&leaves.to_le_bytes(), top])
+}
+
+/// Levels above the leaves of a tree of so many of them.
+pub fn height(leaves: u64) -> u32 {
+    let (mut width, mut levels) = (leaves, 0u32);
+    while width > 1 {
+        (width, levels) = (width.div_ceil(ARITY), levels.saturating_add(1));
+    }
+    levels
+}
+
+/// A node of a tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, TypeInfo, MaxEncodedLen)]
+pub struct Node {
+    /// Its level above the leaves.
+    pub level: u32,
+    /// Its place in that level.
+    pub index: u64,
+}
+
+impl Node {
+    /// The places of those that are `levels` below it in a tree of `leaves` leaves. Nothing where the tree has no such node.
+    pub fn below(self, levels: u32, leaves: u64) -> Range<u64> {
+        let power = |levels: u32| ARITY.saturating_pow(levels);
+        let width = leaves.div_ceil(power(self.level.saturating_sub(levels)));
+        let place = |index: u64| index.saturating_mul(power(levels)).min(width);
+        place(self.index)..place(self.index.saturating_add(1))
+    }
+}
+
+/// Hash of a node out of those of all that are `levels` below it, `None` when there cannot be so many.
+pub fn fold(below: &[Digest], levels: u32) -> Option<Digest> {
+    let mut level = below.to_vec();
+    for _ in 0..levels {
+        level = level.chunks(ARITY as usize).map(node_hash).collect();
+    }
+    match level.as_slice() {
+        [node] => Some(*node),
+        _ => None,
+    }
 }
 
 /// Why a proof was refused.
@@ -117,6 +158,11 @@ impl Tree {
     /// The leaves' hashes.
     pub fn leaves(&self) -> &[Digest] {
         self.levels.first().map_or(&[], Vec::as_slice)
+    }
+
+    /// Hashes of nodes of a level, `None` where there are none.
+    pub fn nodes(&self, level: u32, places: Range<u64>) -> Option<&[Digest]> {
+        self.levels.get(level as usize)?.get(places.start as usize..places.end as usize)
     }
 
     /// The root, which binds the number of leaves.
@@ -311,6 +357,25 @@ mod tests {
                 && all.get(start as usize..end as usize) == Some(part.as_slice())
                 && tree.prove(start..end) == Ok(proof.clone());
             prop_assert_eq!(verify(&root, width, start, &part, &proof).is_ok(), truth);
+        }
+
+        #[test]
+        fn nodes_are_folded_from_those_below(count in 1u64..700, levels in 0u32..4, index in 0u64..90) {
+            let tree = Tree::new(leaves(count));
+            let height = height(count);
+            prop_assert_eq!(root_hash(count, &tree.nodes(height, 0..1).unwrap()[0]), tree.root());
+            for level in levels..=height {
+                let below = Node { level, index }.below(levels, count);
+                match tree.nodes(level, index..index + 1) {
+                    Some(node) => {
+                        let below = tree.nodes(level - levels, below).unwrap();
+                        prop_assert_eq!(fold(below, levels), Some(node[0]));
+                        prop_assert_ne!(fold(&below[1..], levels), Some(node[0]));
+                    },
+                    None => prop_assert!(below.is_empty()),
+                }
+            }
+            prop_assert_eq!(fold(&[], levels), None);
         }
 
         #[test]

@@ -219,6 +219,8 @@ impl Dimensions {
                     && self.largest_of_trunk().contains(&principal)
                     && record.tensors >= self.tensors_of_trunk()
             },
+            // Parts of no model.
+            BlockKind::Delta | BlockKind::Items => false,
         }
     }
 
@@ -346,7 +348,8 @@ pub(crate) mod tests {
         let (quantisation, dtype, layout) = match kind {
             BlockKind::Trunk | BlockKind::Expert => (Quantisation::PerChannel, DType::Int8, Layout::Rows16K4),
             BlockKind::Router => (Quantisation::None, DType::F32, Layout::RowMajor),
-            BlockKind::Tokenizer => (Quantisation::None, DType::U8, Layout::RowMajor),
+            BlockKind::Tokenizer | BlockKind::Delta => (Quantisation::None, DType::U8, Layout::RowMajor),
+            BlockKind::Items => (Quantisation::None, DType::U32, Layout::RowMajor),
         };
         BlockRecord {
             payload: PayloadType::TensorBlock,

@@ -1,0 +1,18 @@
+//! Proof-of-Learning: what evaluators are drawn by, what they measure, and what follows from it. Pure functions, which the
+//! chain, evaluators, and whoever checks a verdict all call.
+
+mod committee;
+mod draw;
+mod reveal;
+mod scores;
+mod verdict;
+
+pub use committee::{
+    all as all_stakes, draw as draw_committee, put as put_stake, StakeNodes, Sums, FANOUT, LEVELS, MAX_LEAVES,
+};
+pub use draw::Draw;
+pub use reveal::{commitment, Candidate, DeltaFinding, Finding, Reveal};
+pub use scores::{
+    CandidateSums, Cell, DeltaSums, Layout, Paired, Scores, Set, Target, MAX_DELTAS, MAX_ITEMS, MAX_LOSS,
+};
+pub use verdict::{judge_candidate, judge_delta, merge_weights, released_gain, Refusal};
