@@ -170,16 +170,16 @@ impl Model {
         let router = Reader::new(&router, BlockKind::Router)?;
         let layers = experts.iter().enumerate().map(|(i, experts)| Layer::load(&d, &trunk, &router, i, experts));
         let layers = layers.collect::<Result<Vec<_>, _>>()?;
-        let head = if d.tied_embeddings { None } else { Some(trunk.matrix("head", d.vocab, d.hidden)?) };
+        let head = if d.tied_embeddings { None } else { Some(trunk.matrix(&d, Tensor::Head)?) };
         let spec_id = spec.id();
         let hashes: Vec<ContentHash> = experts.iter().flatten().map(VerifiedBlock::hash).collect();
         let mut model = Self {
             spec_id,
             weights_id: weights_id(spec_id, hashes.iter()),
             bytes_per_token: 0,
-            embed: trunk.matrix("embed", d.vocab, d.hidden)?,
+            embed: trunk.matrix(&d, Tensor::Embed)?,
             head,
-            norm: trunk.floats("norm", &[d.hidden])?,
+            norm: trunk.floats(&d, Tensor::FinalNorm)?,
             layers,
             rope: math::rope_frequencies(d.rope_theta.get(), usize::from(d.head_dim)),
             spec,
@@ -232,8 +232,8 @@ impl Model {
         }
     }
 
-    /// A row of an int8 tensor, and the bits of its scale. Nothing where the tensor is none.
-    pub(crate) fn row(&self, tensor: Tensor, row: usize) -> (Vec<i8>, u32) {
+    /// A row of an int8 tensor, and the bits of its scale. `None` where the tensor is none, or has no such row.
+    pub(crate) fn row(&self, tensor: Tensor, row: usize) -> Option<(Vec<i8>, u32)> {
         let layer = |layer: u16| &self.layers[usize::from(layer)];
         let expert = |of: u16, expert: u16| &layer(of).blocks[layer(of).experts[usize::from(expert)]];
         let matrix = match tensor {
@@ -246,9 +246,9 @@ impl Model {
             Tensor::Gate(index, of) => &expert(index, of).gate,
             Tensor::Up(index, of) => &expert(index, of).up,
             Tensor::Down(index, of) => &expert(index, of).down,
-            _ => return (Vec::new(), 0),
+            _ => return None,
         };
-        matrix.row(row)
+        (row < matrix.rows).then(|| matrix.row(row))
     }
 
     /// Whether two experts of a layer are the same block.
@@ -285,9 +285,8 @@ impl Layer {
         index: usize,
         experts: &[VerifiedBlock],
     ) -> Result<Self, LoadError> {
-        let name = |part: &str| format!("{index}.{part}");
-        let head_dim = u32::from(d.head_dim);
-        let (queries, keys) = (u32::from(d.heads) * head_dim, u32::from(d.kv_heads) * head_dim);
+        // Layers are counted in 16 bits.
+        let layer = index as u16;
         let mut hashes: Vec<ContentHash> = Vec::new();
         let (mut blocks, mut places) = (Vec::new(), Vec::new());
         for block in experts {
@@ -299,20 +298,22 @@ impl Layer {
             }
         }
         let head_norms = if d.qk_norm {
-            let norm = |part: &str| trunk.floats(&name(part), &[head_dim]);
-            Some(HeadNorms { query: norm("q_norm")?, key: norm("k_norm")? })
+            Some(HeadNorms {
+                query: trunk.floats(d, Tensor::QueryNorm(layer))?,
+                key: trunk.floats(d, Tensor::KeyNorm(layer))?,
+            })
         } else {
             None
         };
         Ok(Self {
-            attn_norm: trunk.floats(&name("attn_norm"), &[d.hidden])?,
-            ffn_norm: trunk.floats(&name("ffn_norm"), &[d.hidden])?,
+            attn_norm: trunk.floats(d, Tensor::AttnNorm(layer))?,
+            ffn_norm: trunk.floats(d, Tensor::FfnNorm(layer))?,
             head_norms,
-            query: trunk.matrix(&name("q"), queries, d.hidden)?,
-            key: trunk.matrix(&name("k"), keys, d.hidden)?,
-            value: trunk.matrix(&name("v"), keys, d.hidden)?,
-            output: trunk.matrix(&name("o"), d.hidden, queries)?,
-            router: router.floats(&name("router"), &[u32::from(d.experts), d.hidden])?,
+            query: trunk.matrix(d, Tensor::Query(layer))?,
+            key: trunk.matrix(d, Tensor::Key(layer))?,
+            value: trunk.matrix(d, Tensor::Value(layer))?,
+            output: trunk.matrix(d, Tensor::Output(layer))?,
+            router: router.floats(d, Tensor::Router(layer))?,
             blocks,
             experts: places,
         })
@@ -323,9 +324,9 @@ impl Expert {
     fn load(d: &Dimensions, block: &VerifiedBlock) -> Result<Self, LoadError> {
         let block = Reader::new(block, BlockKind::Expert)?;
         Ok(Self {
-            gate: block.matrix("gate", d.ffn, d.hidden)?,
-            up: block.matrix("up", d.ffn, d.hidden)?,
-            down: block.matrix("down", d.hidden, d.ffn)?,
+            gate: block.matrix(d, Tensor::Gate(0, 0))?,
+            up: block.matrix(d, Tensor::Up(0, 0))?,
+            down: block.matrix(d, Tensor::Down(0, 0))?,
         })
     }
 }
@@ -383,7 +384,14 @@ impl<'a> Reader<'a> {
         Ok(Self { block })
     }
 
-    fn floats(&self, name: &str, shape: &[u32]) -> Result<TensorSlice<f32>, LoadError> {
+    fn floats(&self, d: &Dimensions, tensor: Tensor) -> Result<TensorSlice<f32>, LoadError> {
+        match tensor.shape(d) {
+            (rows, None) => self.finite(&tensor.place().name, &[rows]),
+            (rows, Some(columns)) => self.finite(&tensor.place().name, &[rows, columns]),
+        }
+    }
+
+    fn finite(&self, name: &str, shape: &[u32]) -> Result<TensorSlice<f32>, LoadError> {
         let slice = self.block.tensor_slice::<f32>(name, DType::F32, Layout::RowMajor, shape)?;
         match slice.iter().position(|value| !value.is_finite()) {
             None => Ok(slice),
@@ -393,12 +401,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn matrix(&self, name: &str, rows: u32, k: u32) -> Result<Matrix, LoadError> {
+    fn matrix(&self, d: &Dimensions, tensor: Tensor) -> Result<Matrix, LoadError> {
+        let (place, (rows, columns)) = (tensor.place(), tensor.shape(d));
+        let k = columns.unwrap_or(1);
         Ok(Matrix {
             rows: rows as usize,
             k: k as usize,
-            weights: self.block.tensor_slice(name, DType::Int8, Layout::Rows16K4, &[rows, k])?,
-            scales: self.floats(&format!("{name}.scale"), &[rows])?,
+            weights: self.block.tensor_slice(&place.name, DType::Int8, Layout::Rows16K4, &[rows, k])?,
+            scales: self.finite(&place.scales(), &[rows])?,
         })
     }
 }

@@ -2,12 +2,12 @@
 
 use super::{Inputs, LayerStep, Step, Tensor, Trace, Word, DIVERGED, LEAF_WORDS, LOSS_UNITS, NO_EXPERT};
 use crate::{
-    canonical::{self, Quantised},
+    canonical::{self, NotFinite, Quantised},
     math,
     real::{Double, Real, Single},
 };
-use alloc::vec::Vec;
-use core::ops::Range;
+use alloc::{collections::BTreeMap, vec::Vec};
+use core::{marker::PhantomData, ops::Range};
 
 const NAN: u32 = 0x7fc0_0000;
 const INFINITY: u32 = 0x7f80_0000;
@@ -22,7 +22,31 @@ impl Trace {
         if self.leaf_of(word).is_none() {
             return Ok(0);
         }
-        Computation { trace: self, inputs, floats: core::marker::PhantomData::<S> }.word(word)
+        Computation::<S, I>::new(self, inputs).word(word)
+    }
+
+    /// Computes all words of some rows of a step, row by row, with the same result as [`Self::compute`] one by one. Nothing
+    /// where the trace has no such rows.
+    ///
+    /// # Errors
+    /// When `inputs` lacks something.
+    pub fn compute_rows<S: Single, I: Inputs>(
+        &self,
+        step: Step,
+        rows: Range<u32>,
+        inputs: &mut I,
+    ) -> Result<Vec<u32>, I::Error> {
+        let mut computation = Computation::<S, I>::new(self, inputs);
+        let mut words = Vec::new();
+        if self.first_leaf(step).is_some() {
+            let (all, columns) = self.shape(step);
+            for row in rows.start..rows.end.min(all) {
+                for column in 0..columns {
+                    words.push(computation.word(Word { step, row, column })?);
+                }
+            }
+        }
+        Ok(words)
     }
 }
 
@@ -36,13 +60,21 @@ fn bits<S: Single>(value: S) -> u32 {
     }
 }
 
+/// What linear layers take: rows of one step, as often as they are asked for.
+type QuantisedRows = (Option<Step>, BTreeMap<u32, Result<Quantised, NotFinite>>);
+
 struct Computation<'a, S, I> {
     trace: &'a Trace,
     inputs: &'a mut I,
-    floats: core::marker::PhantomData<S>,
+    quantised: QuantisedRows,
+    floats: PhantomData<S>,
 }
 
-impl<S: Single, I: Inputs> Computation<'_, S, I> {
+impl<'a, S: Single, I: Inputs> Computation<'a, S, I> {
+    fn new(trace: &'a Trace, inputs: &'a mut I) -> Self {
+        Self { trace, inputs, quantised: (None, BTreeMap::new()), floats: PhantomData }
+    }
+
     fn all(&mut self, step: Step, row: u32) -> Result<Vec<S>, I::Error> {
         let (_, columns) = self.trace.shape(step);
         self.some(step, row, 0..columns)
@@ -60,11 +92,21 @@ impl<S: Single, I: Inputs> Computation<'_, S, I> {
         Ok(self.inputs.floats(tensor, elements)?.into_iter().map(S::from_bits).collect())
     }
 
-    /// An element of a linear layer's output.
-    fn linear(&mut self, x: &[S], tensor: Tensor, row: u32) -> Result<S, I::Error> {
+    /// An element of a linear layer's output: a row of its input, and a row of its weights.
+    fn linear(&mut self, of: Step, x: u32, tensor: Tensor, row: u32) -> Result<S, I::Error> {
+        if self.quantised.0 != Some(of) {
+            self.quantised = (Some(of), BTreeMap::new());
+        }
+        if !self.quantised.1.contains_key(&x) {
+            let input = self.all(of, x)?;
+            let quantised = Quantised::new(&input, self.trace.dimensions.activation_block.into());
+            self.quantised.1.insert(x, quantised);
+        }
         let (weights, scale) = self.inputs.row(tensor, row)?;
-        let quantised = Quantised::new(x, self.trace.dimensions.activation_block.into());
-        Ok(quantised.map_or(S::from_bits(NAN), |x| x.linear(weights, S::from_bits(scale))))
+        Ok(match self.quantised.1.get(&x) {
+            Some(Ok(x)) => x.linear(weights, S::from_bits(scale)),
+            _ => S::from_bits(NAN),
+        })
     }
 
     fn norm_factor(&mut self, x: &[S]) -> S {
@@ -96,9 +138,8 @@ impl<S: Single, I: Inputs> Computation<'_, S, I> {
             },
             Step::FinalNorm => self.norm(residual, Step::FinalFactor, Tensor::FinalNorm, row, column)?,
             Step::Logits => {
-                let x = self.all(Step::FinalNorm, row)?;
                 let tensor = if d.tied_embeddings { Tensor::Embed } else { Tensor::Head };
-                self.linear(&x, tensor, column)?
+                self.linear(Step::FinalNorm, row, tensor, column)?
             },
             Step::LogitMaxima => canonical::largest(&self.some(Step::Logits, row, chunk)?),
             Step::LogitMaximum => canonical::largest(&self.all(Step::LogitMaxima, row)?),
@@ -128,14 +169,10 @@ impl<S: Single, I: Inputs> Computation<'_, S, I> {
             },
             L::AttnNorm => self.norm(before, at(L::AttnFactor), Tensor::AttnNorm(layer), row, column)?,
             L::Query | L::Key => {
-                let x = self.all(at(L::AttnNorm), row)?;
                 let tensor = if step == L::Query { Tensor::Query(layer) } else { Tensor::Key(layer) };
-                self.linear(&x, tensor, column)?
+                self.linear(at(L::AttnNorm), row, tensor, column)?
             },
-            L::Value => {
-                let x = self.all(at(L::AttnNorm), column)?;
-                self.linear(&x, Tensor::Value(layer), row)?
-            },
+            L::Value => self.linear(at(L::AttnNorm), column, Tensor::Value(layer), row)?,
             L::QueryFactor | L::KeyFactor => {
                 let of = if step == L::QueryFactor { L::Query } else { L::Key };
                 let head = self.some(at(of), row, column * head_dim..(column + 1) * head_dim)?;
@@ -164,8 +201,7 @@ impl<S: Single, I: Inputs> Computation<'_, S, I> {
                 canonical::attended(&numerators, &values, self.one(at(L::Total), head, 0)?)
             },
             L::AttnOutput => {
-                let x = self.all(at(L::Attended), row)?;
-                self.one(before, row, column)? + self.linear(&x, Tensor::Output(layer), column)?
+                self.one(before, row, column)? + self.linear(at(L::Attended), row, Tensor::Output(layer), column)?
             },
             L::FfnFactor => {
                 let x = self.all(at(L::AttnOutput), row)?;
@@ -191,10 +227,9 @@ impl<S: Single, I: Inputs> Computation<'_, S, I> {
                 Chosen::Same => S::literal(0.0),
                 Chosen::None => S::from_bits(NAN),
                 Chosen::Expert(expert) => {
-                    let x = self.all(at(L::FfnNorm), row)?;
                     let is_gate = step == L::Gate(rank);
                     let tensor = if is_gate { Tensor::Gate(layer, expert) } else { Tensor::Up(layer, expert) };
-                    self.linear(&x, tensor, column)?
+                    self.linear(at(L::FfnNorm), row, tensor, column)?
                 },
             },
             L::Gated(rank) => {
@@ -205,10 +240,7 @@ impl<S: Single, I: Inputs> Computation<'_, S, I> {
             L::Down(rank) => match self.expert(layer, row, rank)? {
                 Chosen::Same => S::literal(0.0),
                 Chosen::None => S::from_bits(NAN),
-                Chosen::Expert(expert) => {
-                    let x = self.all(at(L::Gated(rank)), row)?;
-                    self.linear(&x, Tensor::Down(layer, expert), column)?
-                },
+                Chosen::Expert(expert) => self.linear(at(L::Gated(rank)), row, Tensor::Down(layer, expert), column)?,
             },
             L::Output => {
                 let y = self.one(at(L::Down(0)), row, column)?;

@@ -113,6 +113,20 @@ fn integers_make_the_trace_that_processors_make() {
 }
 
 #[test]
+fn rows_are_words_by_words() {
+    let shape = Trace::new(dimensions(true), 6).unwrap();
+    let mut tiny = Tiny { words: trace::<f32>(&shape, tiny()), ..tiny() };
+    for step in shape.steps() {
+        let (rows, _) = shape.shape(step);
+        let some = rows / 3..rows;
+        let words: Vec<u32> = some.clone().flat_map(|row| tiny.words[&(step, row)].clone()).collect();
+        assert_eq!(shape.compute_rows::<f32, _>(step, some.start..rows + 3, &mut tiny), Ok(words), "{step:?}");
+    }
+    let nowhere = Step::Layer(2, LayerStep::Output);
+    assert_eq!(shape.compute_rows::<f32, _>(nowhere, 0..1, &mut tiny), Ok(vec![]));
+}
+
+#[test]
 fn a_loss_is_that_of_its_logits() {
     let shape = Trace::new(dimensions(false), 6).unwrap();
     let words = trace::<f32>(&shape, tiny());
