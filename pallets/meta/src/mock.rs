@@ -162,7 +162,8 @@ pub(crate) fn record(kind: BlockKind, dims: &[u32]) -> BlockRecord {
     let (quantisation, dtype, layout) = match kind {
         BlockKind::Trunk | BlockKind::Expert => (Quantisation::PerChannel, DType::Int8, Layout::Rows16K4),
         BlockKind::Router => (Quantisation::None, DType::F32, Layout::RowMajor),
-        BlockKind::Tokenizer => (Quantisation::None, DType::U8, Layout::RowMajor),
+        BlockKind::Tokenizer | BlockKind::Delta => (Quantisation::None, DType::U8, Layout::RowMajor),
+        BlockKind::Items => (Quantisation::None, DType::U32, Layout::RowMajor),
     };
     BlockRecord {
         payload: PayloadType::TensorBlock,
