@@ -57,9 +57,13 @@ export const when = async (query, accept) => {
   return value;
 };
 
+// Where each API is connected to.
+const urls = new WeakMap();
+
 // The node at `url`, once it has a finalized block: transactions that begin with the first block are refused as too old.
 export const connect = async (url) => {
   const api = await ApiPromise.create({ provider: new WsProvider(url), noInitWarn: true, types, rpc });
+  urls.set(api, url);
   await when(api.rpc.chain.subscribeFinalizedHeads, ({ number }) => number.toNumber() > 0);
   return api;
 };
@@ -101,14 +105,19 @@ export const the = (events, section, method, fields = {}) => {
 };
 
 // The events of a block. When it hears of an upgrade, the API puts the new metadata in the place of the old, also under queries
-// that are on their way: they fail, and are asked again.
+// that are on their way: they fail, and it would read the same block with the same metadata again. Another one knows better.
 const eventsOf = async (api, hash) => {
   const version = api.runtimeVersion;
   try {
     return await (await api.at(hash)).query.system.events();
   } catch (error) {
     if (api.runtimeVersion === version) throw error;
-    return eventsOf(api, hash);
+    const other = await connect(urls.get(api));
+    try {
+      return await (await other.at(hash)).query.system.events();
+    } finally {
+      await other.disconnect();
+    }
   }
 };
 

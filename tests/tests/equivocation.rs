@@ -6,7 +6,7 @@ use std::{path::Path, time::Duration};
 /// Longest wait for the script's next step: the eras of half a minute until a delegation counts, or until a slash is applied.
 const STEP: Duration = Duration::from_secs(300);
 /// Longest time until both nodes of a validator have written a block in one slot.
-const SOON: Duration = Duration::from_secs(90);
+const SOON: Duration = Duration::from_secs(180);
 /// What a node logs that has seen it.
 const SEEN: &str = "A validator wrote two blocks in one slot";
 

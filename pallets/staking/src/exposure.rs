@@ -41,7 +41,7 @@ impl<T: Config> Pallet<T> {
             let turn = at.validator.take().or_else(|| Exposures::<T>::iter_key_prefix(era).next());
             let Some(validator) = turn else {
                 CopyingEra::<T>::kill();
-                return steps;
+                return steps.saturating_add(1);
             };
             steps = steps.saturating_add(1);
             if Exposures::<T>::get(era, &validator).is_some_and(|exposure| !exposure.is_complete()) {
@@ -60,7 +60,7 @@ impl<T: Config> Pallet<T> {
                 Exposures::<T>::iter_key_prefix_from(era, Exposures::<T>::hashed_key_for(era, &validator)).next();
             if at.validator.is_none() {
                 CopyingEra::<T>::kill();
-                return steps;
+                return steps.saturating_add(1);
             }
         }
         CopyingEra::<T>::put(at);
