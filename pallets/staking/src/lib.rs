@@ -341,16 +341,15 @@ pub mod pallet {
         /// Goes on with what takes more than a block: each kind of it by a bounded step.
         fn on_initialize(_: BlockNumberFor<T>) -> Weight {
             // Who has written the block is noted before or after this hook, and paid for here.
-            let steps: [(u32, fn(u32) -> Weight); 5] = [
-                (Self::copy_step(), T::WeightInfo::copy),
-                (Self::slash_step(), T::WeightInfo::slash),
-                (Self::pay_step(), T::WeightInfo::pay),
-                (Self::release_step(), T::WeightInfo::release),
-                (Self::prune_step(), T::WeightInfo::prune),
-            ];
             // That there is nothing to do is in what an idle block costs.
-            let taken = steps.into_iter().filter(|(count, _)| *count > 0).map(|(count, weight)| weight(count));
-            taken.fold(T::WeightInfo::idle().saturating_add(T::WeightInfo::note_author()), Weight::saturating_add)
+            let step = |count, weight: fn(u32) -> Weight| if count > 0 { weight(count) } else { Weight::zero() };
+            T::WeightInfo::idle()
+                .saturating_add(T::WeightInfo::note_author())
+                .saturating_add(step(Self::copy_step(), T::WeightInfo::copy))
+                .saturating_add(step(Self::slash_step(), T::WeightInfo::slash))
+                .saturating_add(step(Self::pay_step(), T::WeightInfo::pay))
+                .saturating_add(step(Self::release_step(), T::WeightInfo::release))
+                .saturating_add(step(Self::prune_step(), T::WeightInfo::prune))
         }
 
         fn integrity_test() {
