@@ -1,5 +1,5 @@
 //! The benchmarks that there are, and what they need of the runtime: compiled with the feature `runtime-benchmarks` alone, for
-//! `frame-omni-bencher`. Weights of ours are derived by hand until the reference machine has run them.
+//! `frame-omni-bencher`, which `scripts/weights` runs.
 
 #![allow(
     clippy::arithmetic_side_effects,
