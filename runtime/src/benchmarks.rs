@@ -3,6 +3,7 @@
 
 #![allow(
     clippy::arithmetic_side_effects,
+    clippy::crate_in_macro_def,
     clippy::expect_used,
     clippy::indexing_slicing,
     reason = "never part of a chain's runtime: what goes wrong here is to stop a benchmark"

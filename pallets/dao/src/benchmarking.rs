@@ -1,5 +1,13 @@
 //! Benchmarks of the calls and of the agenda, each at its worst case.
 
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "never part of a chain's runtime: what goes wrong here is to stop a benchmark"
+)]
+
 use crate::{pallet::*, tracks, Phase};
 use blyan_primitives::{
     ids::HardwareId,

@@ -1,5 +1,13 @@
 //! Benchmarks of the calls and hooks, each at its worst case.
 
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "never part of a chain's runtime: what goes wrong here is to stop a benchmark"
+)]
+
 mod setting;
 
 use crate::{pallet::*, *};
@@ -135,7 +143,7 @@ mod benchmarks {
     fn delegate() -> Result<(), BenchmarkError> {
         let validator = candidates::<T>(1)?.remove(0);
         delegators::<T>(&validator, 1)?;
-        expose::<T>(&[validator.clone()]);
+        expose::<T>(core::slice::from_ref(&validator));
         let who = caller::<T>();
 
         #[extrinsic_call]
@@ -170,7 +178,7 @@ mod benchmarks {
         let validator = candidates::<T>(1)?.remove(0);
         let who = caller::<T>();
         bond_delegation::<T>(&validator, &who)?;
-        let era = expose::<T>(&[validator.clone()]);
+        let era = expose::<T>(core::slice::from_ref(&validator));
 
         #[extrinsic_call]
         _(RawOrigin::Signed(who), validator.clone(), 1);
@@ -186,7 +194,7 @@ mod benchmarks {
         let who = caller::<T>();
         bond_delegation::<T>(&validator, &who)?;
         fill_unbonding::<T>(BondKind::Delegation, &who)?;
-        let era = expose::<T>(&[validator.clone()]);
+        let era = expose::<T>(core::slice::from_ref(&validator));
 
         #[extrinsic_call]
         _(RawOrigin::Signed(who), validator.clone(), Pallet::<T>::rules().min_delegation * 2);
@@ -322,7 +330,7 @@ mod benchmarks {
     fn copy(n: Linear<1, PAGE>) -> Result<(), BenchmarkError> {
         let validator = candidates::<T>(1)?.remove(0);
         delegators::<T>(&validator, n)?;
-        let era = expose::<T>(&[validator.clone()]);
+        let era = expose::<T>(core::slice::from_ref(&validator));
 
         #[block]
         {
@@ -399,7 +407,7 @@ mod benchmarks {
         for who in delegators::<T>(&validator, n)? {
             fill_unbonding::<T>(BondKind::Delegation, &who)?;
         }
-        let era = expose::<T>(&[validator.clone()]);
+        let era = expose::<T>(core::slice::from_ref(&validator));
         Pallet::<T>::do_leave(validator.clone())?;
 
         #[block]
@@ -438,7 +446,7 @@ mod benchmarks {
     #[benchmark]
     fn note_author() -> Result<(), BenchmarkError> {
         let validator = candidates::<T>(1)?.remove(0);
-        ActiveEra::<T>::put(expose_all::<T>(&[validator.clone()]));
+        ActiveEra::<T>::put(expose_all::<T>(core::slice::from_ref(&validator)));
 
         #[block]
         {
@@ -482,7 +490,7 @@ mod benchmarks {
     #[benchmark]
     fn on_offence() -> Result<(), BenchmarkError> {
         let validator = candidates::<T>(1)?.remove(0);
-        let era = expose_all::<T>(&[validator.clone()]);
+        let era = expose_all::<T>(core::slice::from_ref(&validator));
         let session = era * Pallet::<T>::sessions_per_era();
         let offence = [OffenceDetails { offender: (validator.clone(), ()), reporters: vec![] }];
 

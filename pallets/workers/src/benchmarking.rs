@@ -1,5 +1,13 @@
 //! Benchmarks of the calls, each at its worst case.
 
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "never part of a chain's runtime: what goes wrong here is to stop a benchmark"
+)]
+
 use crate::{pallet::*, HardwareBinding, WorkerRecord};
 use alloc::vec;
 use blyan_primitives::{
@@ -53,10 +61,10 @@ fn signed_info<T: Config>(who: &T::AccountId) -> Result<(WorkerInfo, sr25519::Si
         hardware_id: HARDWARE,
         roles: Roles::ALL,
     };
-    Ok((info.clone(), sign::<T>(&info.key, &info.signing_hash(Pallet::<T>::genesis().as_ref(), who))?))
+    Ok((info.clone(), sign(&info.key, &info.signing_hash(Pallet::<T>::genesis().as_ref(), who))?))
 }
 
-fn sign<T: Config>(key: &[u8; 32], message: &[u8]) -> Result<sr25519::Signature, BenchmarkError> {
+fn sign(key: &[u8; 32], message: &[u8]) -> Result<sr25519::Signature, BenchmarkError> {
     let key = sr25519::Public::from_raw(*key);
     Ok(sp_io::crypto::sr25519_sign(KEY_TYPE, &key, message).ok_or("the keystore has the key")?)
 }
@@ -182,7 +190,7 @@ mod benchmarks {
         let who = funded::<T>();
         let info = registered::<T>(&who)?;
         let sound = present_heartbeat::<T>();
-        let signature = sign::<T>(&info.key, &sound.signing_hash(Pallet::<T>::genesis().as_ref()))?;
+        let signature = sign(&info.key, &sound.signing_hash(Pallet::<T>::genesis().as_ref()))?;
         let call = Call::<T>::heartbeat { heartbeat: sound, signature };
 
         #[block]

@@ -112,7 +112,7 @@ pub(super) fn full_validator<T: Config>() -> Result<T::AccountId, BenchmarkError
     for who in &all {
         fill_unbonding::<T>(BondKind::Delegation, who)?;
     }
-    expose::<T>(&[validator.clone()]);
+    expose::<T>(core::slice::from_ref(&validator));
     Ok(validator)
 }
 
