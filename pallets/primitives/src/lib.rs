@@ -19,6 +19,7 @@
 //!   the floats that they are executed on.
 //! - [`trace`]: every value of an evaluation, and how each is computed; [`dispute`]: how the chain finds out who computed one
 //!   right.
+//! - [`learning`]: rounds, and the headers of deltas.
 //! - [`pol`]: Proof-of-Learning: committees, scores, verdicts.
 //! - [`traits`]: how pallets reach each other.
 
@@ -38,6 +39,7 @@ pub mod genesis;
 pub mod hardware;
 pub mod hash;
 pub mod ids;
+pub mod learning;
 pub mod math;
 pub mod merkle;
 pub mod pact;

@@ -21,7 +21,7 @@ const PACT: Domain = Domain("blyan/pact/1");
 const BOUNDS: Domain = Domain("blyan/pact-bounds/1");
 
 /// Version of the structure: raised, with a migration, when parameters come or go.
-pub const SCHEMA: u16 = 1;
+pub const SCHEMA: u16 = 2;
 
 /// A share, in parts of a million.
 #[derive(
@@ -229,7 +229,7 @@ impl Pact {
         network.check()?;
         self.check_bounds(network.kind)?;
         let must = |holds: bool, what| if holds { Ok(()) } else { Err(PactError::Contradiction(what)) };
-        let Self { staking, economy, governance, trust, learning, data } = self;
+        let Self { staking, economy, governance, trust, learning, data, rounds } = self;
         let sum = |shares: &[Ppm]| shares.iter().fold(0u32, |sum, share| sum.saturating_add(share.0));
 
         must(staking.min_validators <= staking.max_validators, "staking.min_validators is above max_validators")?;
@@ -267,6 +267,10 @@ impl Pact {
             sum(&[learning.learner, learning.aggregator, learning.primary, learning.evaluators, learning.lineage])
                 == Ppm::ONE.0,
             "the shares of a learning reward are not the whole of it",
+        )?;
+        must(
+            rounds.absence_slash <= rounds.wrong_slash,
+            "rounds.absence_slash is above wrong_slash: it would pay to lie rather than to be away",
         )?;
         must(data.pow_min <= data.pow_max, "data.pow_min is above pow_max")?;
         must(data.silver <= data.gold && data.experimental <= data.silver, "the tiers of data are out of order")
@@ -365,7 +369,7 @@ mod tests {
 
     #[test]
     fn contradictions_are_refused() {
-        let changes: [fn(&mut Pact); 9] = [
+        let changes: [fn(&mut Pact); 10] = [
             |pact| pact.staking.min_validators = pact.staking.max_validators + 1,
             |pact| pact.staking.dispute = pact.staking.unbonding,
             |pact| pact.economy.validation = Ppm(0),
@@ -374,6 +378,7 @@ mod tests {
             |pact| pact.governance.appeal_quorum = Ppm(pact.governance.poll_quorum.0 - 1),
             |pact| pact.trust.newcomer_quota = pact.trust.trusted_quota + 1,
             |pact| pact.learning.learner = Ppm(0),
+            |pact| pact.rounds.absence_slash = Ppm(pact.rounds.wrong_slash.0 + 1),
             |pact| pact.data.pow_min = pact.data.pow_max + 1,
         ];
         for (index, change) in changes.iter().enumerate() {

@@ -325,4 +325,40 @@ pact! {
         /// Most that the adaptive difficulty can ask for.
         6 pow_max: PowMax(u8) in Bits, public 28, 12 => 48, local 20, 0 => 48;
     }
+
+    /// Rounds of learning: how long each part takes, how much is measured, and what is at stake.
+    6 rounds: Rounds, RoundsParameter {
+        /// How long deltas are taken.
+        0 submission: Submission(u32) in Blocks, public DAY, HOUR => 7 * DAY, local 20, 1 => 7 * DAY;
+        /// How long the committee has to fetch deltas and say which it has.
+        1 availability: Availability(u32) in Blocks, public HOUR, 100 => DAY, local 10, 1 => DAY;
+        /// How long it has to evaluate.
+        2 evaluation: Evaluation(u32) in Blocks, public 4 * HOUR, HOUR => 7 * DAY, local 60, 2 => 7 * DAY;
+        /// How long it has to reveal.
+        3 reveal: Reveal(u32) in Blocks, public HOUR, 100 => DAY, local 6, 1 => DAY;
+        /// How long each move of a dispute can take.
+        4 dispute_move: DisputeMove(u32) in Blocks, public HOUR, 100 => DAY, local 20, 2 => DAY;
+        /// How long the tile's primary alone can publish what was accepted, and everybody after that as long again.
+        5 publication: Publication(u32) in Blocks, public HOUR, 20 => DAY, local 10, 1 => DAY;
+        /// Items that deltas are chosen by.
+        6 trial_items: TrialItems(u32) in Count, public 64, 32 => 512, local 16, 2 => 512;
+        /// Items that the candidate is judged by.
+        7 final_items: FinalItems(u32) in Count, public 64, 32 => 512, local 16, 2 => 512;
+        /// Items of what the model could do before.
+        8 general_items: GeneralItems(u32) in Count, public 32, 16 => 512, local 8, 2 => 512;
+        /// Items of the data that a learner declares.
+        9 own_items: OwnItems(u32) in Count, public 32, 16 => 512, local 8, 2 => 512;
+        /// Most deltas of a round.
+        10 max_deltas: MaxDeltas(u32) in Count, public 16, 1 => 32, local 16, 1 => 32;
+        /// What a learner has held for a delta until the round is over.
+        11 delta_bond: DeltaBond(u128) in Bly, public 10 * BLY, BLY => 1_000 * BLY, local BLY, 0 => 1_000 * BLY;
+        /// Share of it that is lost with a delta that is honest and does not help, or that nobody could fetch.
+        12 useless_fee: UselessFee(Ppm) in Ppm, public Ppm(100_000), Ppm(10_000) => ALL, local Ppm(100_000), Ppm(0) => ALL;
+        /// Share of a worker's stake that it loses for a reveal that is wrong.
+        13 wrong_slash: WrongSlash(Ppm) in Ppm, public Ppm(200_000), Ppm(50_000) => ALL, local Ppm(200_000), Ppm(0) => ALL;
+        /// The same, for none.
+        14 absence_slash: AbsenceSlash(Ppm) in Ppm, public Ppm(10_000), Ppm(1_000) => Ppm(100_000), local Ppm(10_000), Ppm(0) => ALL;
+        /// Most that a round pays from the pool for learning, for a gain of a tenth of a nat or more.
+        15 reward: Reward(u128) in Bly, public 1_000 * BLY, BLY => 34_000 * BLY, local 100 * BLY, 0 => 34_000 * BLY;
+    }
 }
