@@ -114,6 +114,10 @@ impl SpecRegistry for Specs {
         Known::get().values().any(|(of, _, life)| *of == lineage && *life != Life::Deprecated)
     }
 
+    fn trunk_and_router(id: SpecId) -> Option<[ContentHash; 2]> {
+        Known::get().get(&id).map(|_| [ContentHash([1; 32]), ContentHash([2; 32])])
+    }
+
     fn slot_dimensions(slot: &SlotId) -> Option<Dimensions> {
         let live = Known::get().into_values().filter(|(of, _, life)| *of == slot.lineage && *life == Life::Active);
         live.map(|(_, d, _)| d).find(|d| slot.layer < d.layers && slot.index < d.experts)

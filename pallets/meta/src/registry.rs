@@ -211,6 +211,10 @@ impl<T: Config> SpecRegistry for Pallet<T> {
         OpenSpecs::<T>::contains_key(lineage)
     }
 
+    fn trunk_and_router(id: SpecId) -> Option<[ContentHash; 2]> {
+        Specs::<T>::get(id).map(|record| [record.spec.trunk, record.spec.router])
+    }
+
     fn slot_dimensions(slot: &SlotId) -> Option<Dimensions> {
         Self::active_of(slot.lineage)
             .find(|dimensions| slot.layer < dimensions.layers && slot.index < dimensions.experts)

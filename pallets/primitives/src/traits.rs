@@ -26,6 +26,9 @@ pub trait SpecRegistry {
     /// Whether a spec of `lineage` is published or active. The heads of a lineage without one serve nobody any more.
     fn is_open(lineage: SpecId) -> bool;
 
+    /// The trunk and the routers that a spec names, in whatever state it is.
+    fn trunk_and_router(id: SpecId) -> Option<[ContentHash; 2]>;
+
     /// Dimensions that an expert in `slot` must have, while a live spec of its lineage has the slot.
     fn slot_dimensions(slot: &SlotId) -> Option<Dimensions>;
 

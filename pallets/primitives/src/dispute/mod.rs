@@ -12,6 +12,8 @@
 //! weights, one of 1 KiB, and the evidence.
 
 mod evidence;
+#[cfg(any(test, feature = "example"))]
+pub mod example;
 mod game;
 mod gather;
 #[cfg(test)]

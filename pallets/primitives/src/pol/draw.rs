@@ -4,9 +4,15 @@ use crate::hash::{hash, Domain};
 use alloc::{collections::BTreeMap, vec::Vec};
 
 const DRAW: Domain = Domain("blyan/draw/1");
+const ITEMS: Domain = Domain("blyan/items/1");
 
 /// Tries for a number without bias. One fails with a chance below a half, mostly far below, so that all of them do never.
 const TRIES: u32 = 128;
+
+/// What the items of a round are drawn from.
+pub fn item_seed(randomness: &[u8; 32], round: u32) -> [u8; 32] {
+    hash(ITEMS, &[randomness, &round.to_le_bytes()])
+}
 
 /// A row of numbers out of a seed.
 #[derive(Clone, Debug)]

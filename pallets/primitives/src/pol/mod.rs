@@ -3,6 +3,7 @@
 
 mod committee;
 mod draw;
+mod items;
 mod reveal;
 mod scores;
 mod verdict;
@@ -10,7 +11,8 @@ mod verdict;
 pub use committee::{
     all as all_stakes, draw as draw_committee, put as put_stake, StakeNodes, Sums, FANOUT, LEVELS, MAX_LEAVES,
 };
-pub use draw::Draw;
+pub use draw::{item_seed, Draw};
+pub use items::{ItemBlock, ItemBlocks, Sources, MAX_SETS};
 pub use reveal::{commitment, Candidate, DeltaFinding, Finding, Reveal};
 pub use scores::{
     CandidateSums, Cell, DeltaSums, Layout, Paired, Scores, Set, Target, MAX_DELTAS, MAX_ITEMS, MAX_LOSS,

@@ -1,4 +1,4 @@
-use super::world::{Library, World};
+use crate::dispute::example::{Library, World};
 use crate::{
     block::HeaderError,
     dispute::{gather, Evidence, EvidenceError, Missing, Proven, Values, MAX_RUNS},
@@ -127,9 +127,9 @@ fn tokens_are_of_the_item() {
     let word = Word { step: Step::Embedding, row: 0, column: 3 };
     let case = case(word);
     let mut other = World::new();
-    other.item.index = 3;
+    other.item.index = crate::dispute::example::ITEMS;
     let proven = Proven::new(case.evidence.clone(), &other.shape, &case.root, 0);
-    // Of three items, none is the fourth.
+    // There is none behind the last.
     let mut values = Values::new(&other.shape, &other, other.item, proven.unwrap());
     let found = other.shape.compute::<F32, _>(word, &mut values);
     assert_eq!(found, Err(Missing::Header(other.item.block)));

@@ -1,4 +1,4 @@
-use super::world::{Library, Trail, World};
+use crate::dispute::example::{Library, Trail, World};
 use crate::{
     dispute::{gather, score, Game, Move, MoveError, Proven, Side, Stage, Values},
     merkle::{ProofError, Tree},

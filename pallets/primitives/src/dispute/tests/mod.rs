@@ -1,3 +1,2 @@
 mod evidence;
 mod games;
-mod world;

@@ -1,4 +1,11 @@
-//! A small model in blocks, an item, and traces of it.
+//! A small model in blocks, items, and traces of them: for tests and benchmarks of who settles disputes.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "tests and benchmarks alone use it"
+)]
 
 use crate::{
     block::{
@@ -14,7 +21,7 @@ use alloc::{borrow::Cow, collections::BTreeMap, rc::Rc, string::String, vec, vec
 use codec::Encode;
 use core::ops::Range;
 
-pub(super) fn dimensions() -> Dimensions {
+pub fn dimensions() -> Dimensions {
     Dimensions {
         layers: 2,
         hidden: 20,
@@ -109,16 +116,32 @@ fn weights(kind: BlockKind, tensors: &[Tensor], noise: &mut Noise) -> File {
     file(kind, all)
 }
 
+/// Items of the block of items.
+pub const ITEMS: u32 = 16;
+/// Tokens of each.
+pub const ITEM_TOKENS: u32 = 5;
+
 /// The model's blocks, those in its slots, and the item.
-pub(super) struct World {
-    pub(super) shape: Trace,
-    pub(super) item: Item,
+pub struct World {
+    pub shape: Trace,
+    pub item: Item,
+    /// What is in each slot.
+    pub parts: BTreeMap<Part, ContentHash>,
+    /// Blocks that can be, the last of which is in none.
+    pub experts: Vec<ContentHash>,
+    /// A block of items that are longer.
+    pub longer: ContentHash,
     files: BTreeMap<ContentHash, File>,
-    parts: BTreeMap<Part, ContentHash>,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl World {
-    pub(super) fn new() -> Self {
+    pub fn new() -> Self {
         use Tensor as T;
         let mut noise = Noise(7);
         let mut trunk = vec![T::Embed, T::FinalNorm];
@@ -130,10 +153,12 @@ impl World {
         }
         let expert = [T::Gate(0, 0), T::Up(0, 0), T::Down(0, 0)];
         let mut world = Self {
-            shape: Trace::new(dimensions(), 5).unwrap(),
+            shape: Trace::new(dimensions(), ITEM_TOKENS).unwrap(),
             item: Item { block: ContentHash::default(), index: 1 },
-            files: BTreeMap::new(),
             parts: BTreeMap::new(),
+            experts: vec![],
+            longer: ContentHash::default(),
+            files: BTreeMap::new(),
         };
         let mut add = |file: File| {
             let hash = header_hash(&file.header);
@@ -142,10 +167,16 @@ impl World {
         };
         let trunk = add(weights(BlockKind::Trunk, &trunk, &mut noise));
         let router = add(weights(BlockKind::Router, &routers, &mut noise));
-        let experts: Vec<ContentHash> = (0..3).map(|_| add(weights(BlockKind::Expert, &expert, &mut noise))).collect();
-        let tokens: Vec<u8> = (0..3 * 5).flat_map(|_| (noise.next() % 17_000).to_le_bytes()).collect();
-        let items = file(BlockKind::Items, vec![(TOKENS.into(), DType::U32, Layout::RowMajor, vec![3, 5], tokens)]);
+        let experts: Vec<ContentHash> = (0..4).map(|_| add(weights(BlockKind::Expert, &expert, &mut noise))).collect();
+        let count = ITEMS * ITEM_TOKENS;
+        let tokens: Vec<u8> = (0..count).flat_map(|_| (noise.next() % 17_000).to_le_bytes()).collect();
+        let shape = vec![ITEMS, ITEM_TOKENS];
+        let items = file(BlockKind::Items, vec![(TOKENS.into(), DType::U32, Layout::RowMajor, shape, tokens)]);
         world.item.block = add(items);
+        let longer = vec![0; 4 * 2 * (ITEM_TOKENS as usize + 1)];
+        let shape = vec![2, ITEM_TOKENS + 1];
+        let longer = file(BlockKind::Items, vec![(TOKENS.into(), DType::U32, Layout::RowMajor, shape, longer)]);
+        world.longer = add(longer);
         world.parts.extend([(Part::Trunk, trunk), (Part::Router, router)]);
         for layer in 0..2u16 {
             // In the second layer two experts are one block.
@@ -154,12 +185,23 @@ impl World {
                 world.parts.insert(Part::Expert { layer, index }, experts[block]);
             }
         }
+        world.experts = experts;
         world
     }
 
+    /// The header of a block.
+    pub fn header(&self, block: ContentHash) -> Option<Vec<u8>> {
+        self.files.get(&block).map(|file| file.header.clone())
+    }
+
     /// The trace of the item.
-    pub(super) fn trace(&self) -> Trail<'_> {
-        let mut values = Values::new(&self.shape, self, self.item, Trail { world: self, leaves: vec![] });
+    pub fn trace(&self) -> Trail<'_> {
+        self.trace_of(self, self.item)
+    }
+
+    /// The trace of an item, for a model of some of the blocks.
+    pub fn trace_of<W: Weights>(&self, weights: &W, item: Item) -> Trail<'_> {
+        let mut values = Values::new(&self.shape, weights, item, Trail { world: self, leaves: vec![] });
         for index in 0..self.shape.leaves() {
             let leaf = self.shape.leaf(index).unwrap();
             let word = |column, values: &mut Values<_, Trail>| {
@@ -180,13 +222,13 @@ impl Weights for World {
 
 /// A trace.
 #[derive(Clone)]
-pub(super) struct Trail<'a> {
+pub struct Trail<'a> {
     world: &'a World,
-    pub(super) leaves: Vec<Vec<u32>>,
+    pub leaves: Vec<Vec<u32>>,
 }
 
 impl Trail<'_> {
-    pub(super) fn tree(&self) -> Tree {
+    pub fn tree(&self) -> Tree {
         let hash = |(index, words): (u64, &Vec<u32>)| {
             leaf_hash(index, &words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<_>>())
         };
@@ -194,7 +236,7 @@ impl Trail<'_> {
     }
 
     /// The word.
-    pub(super) fn word(&mut self, word: Word) -> &mut u32 {
+    pub fn word(&mut self, word: Word) -> &mut u32 {
         let leaf = self.world.shape.leaf_of(word).unwrap() as usize;
         &mut self.leaves[leaf][(word.column % LEAF_WORDS) as usize]
     }
@@ -219,9 +261,9 @@ impl Access for Trail<'_> {
 }
 
 /// What evidence is gathered from.
-pub(super) struct Library<'a> {
-    pub(super) trail: &'a Trail<'a>,
-    pub(super) tree: &'a Tree,
+pub struct Library<'a> {
+    pub trail: &'a Trail<'a>,
+    pub tree: &'a Tree,
 }
 
 impl Sources for Library<'_> {

@@ -1,0 +1,77 @@
+//! Which deltas there are: a committee measures only what most of it could fetch.
+
+use crate::{pallet::*, EvaluationId, Phase};
+use alloc::vec::Vec;
+use blyan_primitives::{
+    learning::{DeltaOutcome, ItemRange, Rounds as KeepsRounds, Verdict},
+    pact::Ppm,
+    pol::Refusal,
+};
+use frame_support::{ensure, pallet_prelude::DispatchResult};
+use polkadot_sdk::*;
+
+/// Whether so many of all are enough of them.
+pub(crate) fn is_share(some: u32, all: u32, share: Ppm) -> bool {
+    u64::from(some).saturating_mul(Ppm::ONE.0.into()) >= u64::from(all).saturating_mul(share.0.into())
+}
+
+impl<T: Config> Pallet<T> {
+    pub(crate) fn do_vote_availability(who: T::AccountId, id: EvaluationId, available: u32) -> DispatchResult {
+        Self::in_phase(id, Phase::Availability)?;
+        Self::change_seat(id, &who, |seat| seat.available = Some(available))?;
+        Self::deposit_event(Event::AvailabilityVoted { evaluation: id, who, available });
+        Ok(())
+    }
+
+    /// Those that enough members have are measured. Nothing is known of any when too few members have spoken.
+    pub(crate) fn end_availability(id: EvaluationId, mut evaluation: EvaluationOf<T>) {
+        let members = Members::<T>::get(id);
+        let quorum = evaluation.learning.quorum;
+        let votes: Vec<u32> = Seats::<T>::iter_prefix(id).filter_map(|(_, seat)| seat.available).collect();
+        if !is_share(votes.len() as u32, members, quorum) {
+            Self::slash_absent(id, &evaluation, |seat| seat.available.is_none());
+            Self::redraw(id, evaluation);
+            return;
+        }
+        let has = |index: u32| {
+            let bit = 1u32.checked_shl(index).unwrap_or(0);
+            let holders = votes.iter().filter(|vote| **vote & bit != 0).count();
+            is_share(holders as u32, members, quorum)
+        };
+        let found = |index: u32| T::Rounds::delta(id, index).map(|delta| (index, delta.header.data));
+        let deltas: Vec<(u32, ItemRange)> =
+            (0..evaluation.submitted).filter(|index| has(*index)).filter_map(found).collect();
+        evaluation.layout.deltas = deltas.len() as u32;
+        evaluation.deltas = deltas.try_into().unwrap_or_default();
+        Self::deposit_event(Event::DeltasAvailable { evaluation: id, deltas: evaluation.layout.deltas });
+        if evaluation.deltas.is_empty() {
+            let deltas = (0..evaluation.submitted).map(|_| DeltaOutcome::Withheld).collect();
+            let candidate = Err(Refusal::NothingMerged);
+            Self::slash_absent(id, &evaluation, |seat| seat.available.is_none());
+            Self::close(id, evaluation);
+            T::Rounds::decided(id, Verdict { deltas, candidate, gain: 0, evaluators: Vec::new() });
+            return;
+        }
+        let blocks = evaluation.rounds.evaluation;
+        Self::enter(id, evaluation, Phase::Commit, blocks);
+    }
+
+    /// The evaluation, if it is in a phase.
+    pub(crate) fn in_phase(id: EvaluationId, phase: Phase) -> Result<EvaluationOf<T>, Error<T>> {
+        let evaluation = Evaluations::<T>::get(id).ok_or(Error::<T>::UnknownEvaluation)?;
+        ensure!(evaluation.phase == phase, Error::<T>::WrongPhase);
+        Ok(evaluation)
+    }
+
+    /// Changes the seat of a member.
+    pub(crate) fn change_seat<R>(
+        id: EvaluationId,
+        who: &T::AccountId,
+        change: impl FnOnce(&mut crate::Seat) -> R,
+    ) -> Result<R, Error<T>> {
+        Seats::<T>::try_mutate(id, who, |seat| {
+            let seat = seat.as_mut().ok_or(Error::<T>::NotOnCommittee)?;
+            Ok(change(seat))
+        })
+    }
+}

@@ -1,0 +1,73 @@
+//! Proof of the pallet's invariants.
+
+use crate::{evaluators::StakeTree, pallet::*, Due, Phase};
+use alloc::collections::BTreeMap;
+use blyan_primitives::pol::StakeNodes;
+use frame_support::ensure;
+use polkadot_sdk::*;
+use sp_runtime::TryRuntimeError;
+
+impl<T: Config> Pallet<T> {
+    /// Proves the invariants of the [pallet](crate).
+    pub fn do_try_state() -> Result<(), TryRuntimeError> {
+        Self::try_evaluators()?;
+        Self::try_evaluations()
+    }
+
+    fn try_evaluators() -> Result<(), TryRuntimeError> {
+        let (mut count, mut stakes) = (0u32, 0u128);
+        for (who, enrolment) in Evaluators::<T>::iter() {
+            count = count.saturating_add(1);
+            stakes = stakes.saturating_add(enrolment.stake);
+            ensure!(Leaves::<T>::get(enrolment.leaf) == Some(who), "an evaluator's leaf is another's");
+            let (node, child) = (enrolment.leaf.checked_div(16).unwrap_or(0), enrolment.leaf.checked_rem(16).unwrap_or(0));
+            let sums = StakeTree::<T>::new().get(0, node as u16);
+            ensure!(sums.get(child as usize) == Some(&enrolment.stake), "a leaf has another stake than its evaluator");
+            ensure!(enrolment.leaf < Enrolled::<T>::get(), "leaves have a gap");
+        }
+        ensure!(count == Enrolled::<T>::get(), "evaluators are not as many as are counted");
+        ensure!(blyan_primitives::pol::all_stakes(&StakeTree::<T>::new()) == stakes, "the tree's sum is not that of stakes");
+        let mut seats = BTreeMap::<T::AccountId, u32>::new();
+        for (_, who, _) in Seats::<T>::iter() {
+            let seats = seats.entry(who).or_default();
+            *seats = seats.saturating_add(1);
+        }
+        for (who, enrolment) in Evaluators::<T>::iter() {
+            ensure!(seats.remove(&who).unwrap_or(0) == enrolment.seats, "an evaluator's seats are not as many as are counted");
+        }
+        ensure!(seats.is_empty(), "who has a seat is not enrolled");
+        Ok(())
+    }
+
+    fn try_evaluations() -> Result<(), TryRuntimeError> {
+        let mut agenda = BTreeMap::<Due, u32>::new();
+        for (_, due, ()) in Agenda::<T>::iter() {
+            let times = agenda.entry(due).or_default();
+            *times = times.saturating_add(1);
+        }
+        let mut active = 0u32;
+        for (id, evaluation) in Evaluations::<T>::iter() {
+            let due = agenda.remove(&Due::Phase(id)).unwrap_or(0);
+            let games = Games::<T>::iter_prefix(id).count();
+            for (number, _) in Games::<T>::iter_prefix(id) {
+                ensure!(agenda.remove(&Due::Move(id, number)) == Some(1), "a game is not once on the agenda");
+            }
+            match evaluation.phase {
+                Phase::Over => {
+                    ensure!(due == 0, "an evaluation that is over is on the agenda");
+                    ensure!(Seats::<T>::iter_prefix(id).next().is_none(), "an evaluation that is over has a committee");
+                },
+                Phase::Games(_) => ensure!(due == 0 && games > 0, "nobody plays in an evaluation that waits for games"),
+                _ => ensure!(due == 1 && games == 0, "an evaluation is not once on the agenda"),
+            }
+            if evaluation.phase != Phase::Over {
+                active = active.saturating_add(1);
+            }
+            let members = Seats::<T>::iter_prefix(id).count();
+            ensure!(members == Members::<T>::get(id) as usize, "members are not as many as are counted");
+        }
+        ensure!(agenda.is_empty(), "the agenda names what does not exist");
+        ensure!(active == Active::<T>::get(), "evaluations are not as many as are counted");
+        Ok(())
+    }
+}

@@ -1,0 +1,6 @@
+mod disputes;
+mod evaluators;
+mod phases;
+mod reveals;
+mod sets;
+mod support;
