@@ -5,6 +5,7 @@ mod committee;
 mod draw;
 mod items;
 mod reveal;
+mod reward;
 mod scores;
 mod verdict;
 
@@ -14,6 +15,7 @@ pub use committee::{
 pub use draw::{item_seed, Draw};
 pub use items::{ItemBlock, ItemBlocks, Sources, MAX_SETS};
 pub use reveal::{commitment, Candidate, DeltaFinding, Finding, Reveal};
+pub use reward::{reward_total, split_reward, Reward, RewardShares, FULL_GAIN};
 pub use scores::{
     CandidateSums, Cell, DeltaSums, Layout, Paired, Scores, Set, Target, MAX_DELTAS, MAX_ITEMS, MAX_LOSS,
 };
