@@ -1,0 +1,88 @@
+//! What can be refused, and what to do then.
+
+use frame_support::pallet_macros::pallet_section;
+use polkadot_sdk::*;
+
+/// The errors.
+#[pallet_section]
+mod errors {
+    #[pallet::error]
+    pub enum Error<T> {
+        /// The header is not the SCALE encoding of a block header. Send the header's bytes as they stand in the file,
+        /// without the 16 bytes in front of it.
+        #[codec(index = 0)]
+        MalformedHeader,
+        /// The header has too many tensors, dimensions or metadata bytes. Split the block.
+        #[codec(index = 1)]
+        HeaderTooLarge,
+        /// A tensor's name, or the architecture's, is empty, not printable ASCII, or used twice. Write the file anew.
+        #[codec(index = 2)]
+        InvalidTensorName,
+        /// The header has no tensor, or one whose length does not follow from its type, layout and shape. Write the file
+        /// anew.
+        #[codec(index = 3)]
+        InvalidTensorShape,
+        /// A tensor is not aligned, overlaps another, leaves a gap, or ends outside the data. Write the file anew.
+        #[codec(index = 4)]
+        MisplacedTensor,
+        /// The serving form of an expert needs matrices `gate` and `up` `[ffn, hidden]` and `down` `[hidden, ffn]`, int8 in
+        /// layout `rows16_k4`, quantised per channel, each with its scales `NAME.scale`, f32 `[rows]`. Convert the expert
+        /// again.
+        #[codec(index = 5)]
+        UnfitExpert,
+        /// The account has registered this content already. Unregister it first to say something else of its lineage.
+        #[codec(index = 6)]
+        AlreadyRegistered,
+        /// The named master is neither of the genesis model nor registered by this account. Register it first: what others
+        /// have registered they can take away.
+        #[codec(index = 7)]
+        UnknownMaster,
+        /// The named master is not a master form, or not of the same kind. Name the block that this one was derived from.
+        #[codec(index = 8)]
+        NotAMaster,
+        /// A master form is not derived from another block. Leave out the master.
+        #[codec(index = 9)]
+        MasterOfMaster,
+        /// No block of this name is registered. Check the name, or register the block.
+        #[codec(index = 10)]
+        UnknownBlock,
+        /// The account has not registered this block. Only who did can take a registration back; a block of the genesis
+        /// model stays.
+        #[codec(index = 11)]
+        NotOwner,
+        /// A slot or a spec uses the block and nobody else has registered it, or the account has registered a serving form
+        /// that names it as its master. Unregister that one first, or wait until the block is no longer used.
+        #[codec(index = 12)]
+        InUse,
+        /// The block has as many uses as can be counted. Register other content.
+        #[codec(index = 13)]
+        TooManyUses,
+        /// No live spec of this lineage has this slot. Check lineage, layer and index.
+        #[codec(index = 14)]
+        UnknownSlot,
+        /// The slot does not hold the block that the change started from. Start again from the slot's present head.
+        #[codec(index = 15)]
+        StaleBase,
+        /// The slot holds this block already. There is nothing to move.
+        #[codec(index = 16)]
+        HeadUnchanged,
+        /// The block is not the serving form of an expert of the slot's shape. Convert the expert for this spec.
+        #[codec(index = 17)]
+        UnfitHead,
+        /// No published or active spec has this name. Publish it first, or name another one.
+        #[codec(index = 18)]
+        SpecNotOpen,
+        /// The slot holds a block already. A head is moved by verdicts alone.
+        #[codec(index = 19)]
+        SlotTaken,
+        /// A slot in front of this one is empty. Fill the slots of a layer in the order of their indices.
+        #[codec(index = 20)]
+        EarlierSlotEmpty,
+        /// A spec of this lineage is published or active: its heads stay. Deprecate all of its specs first.
+        #[codec(index = 21)]
+        LineageOpen,
+        /// No slot of this lineage holds a block. There is nothing left to do.
+        #[codec(index = 22)]
+        NothingToRelease,
+    }
+}
