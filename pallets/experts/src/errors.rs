@@ -84,5 +84,70 @@ mod errors {
         /// No slot of this lineage holds a block. There is nothing left to do.
         #[codec(index = 22)]
         NothingToRelease,
+        /// The slot holds no block that a delta could change. Fill it first, or name another slot.
+        #[codec(index = 23)]
+        EmptySlot,
+        /// No active spec has this name. Name one of the slot's lineage that workers serve.
+        #[codec(index = 24)]
+        SpecNotLive,
+        /// The chain does not know what master the slot's head was derived from, so that no delta can be applied to it. Name
+        /// another slot.
+        #[codec(index = 25)]
+        UnknownHeadMaster,
+        /// The slot is in a round already. Submit to that one, or wait until it is over.
+        #[codec(index = 26)]
+        RoundInProgress,
+        /// There are as many rounds as there can be at a time. Wait until one is over.
+        #[codec(index = 27)]
+        TooManyRounds,
+        /// Every number that a round can have is taken. Upgrade the runtime to larger ones.
+        #[codec(index = 28)]
+        NoMoreRounds,
+        /// No round has this number; it may have been removed. Look up those that are in progress.
+        #[codec(index = 29)]
+        UnknownRound,
+        /// The account has no worker that trains. Register one with the role `train`.
+        #[codec(index = 30)]
+        NotALearner,
+        /// A delta has at least one byte of data, and at most as many as the runtime's constant `MaxDeltaSize`. Encode it in
+        /// fewer.
+        #[codec(index = 31)]
+        InvalidDeltaSize,
+        /// No registered training set has the name of the declared data. Train on one that is registered.
+        #[codec(index = 32)]
+        UnknownItems,
+        /// The declared data ends beyond its set, or is fewer items than evaluators draw of it. Declare the items that the
+        /// delta was trained on.
+        #[codec(index = 33)]
+        InvalidItemRange,
+        /// The account has a delta in this round already. Submit the next one to a later round.
+        #[codec(index = 34)]
+        AlreadySubmitted,
+        /// The delta's block, or what the head becomes with it, is in this round already, or the head would stay what it is.
+        /// Submit what nobody else has.
+        #[codec(index = 35)]
+        CopiedDelta,
+        /// The round has as many deltas as it takes. Submit to a later one.
+        #[codec(index = 36)]
+        RoundFull,
+        /// The account is in quarantine. Wait until that is over.
+        #[codec(index = 37)]
+        Quarantined,
+        /// The account has submitted as much as it may today. Submit tomorrow.
+        #[codec(index = 38)]
+        QuotaSpent,
+        /// Nothing of this round waits to be published: it is still going on, or is over. Look up its phase.
+        #[codec(index = 39)]
+        NothingToPublish,
+        /// The time in which what was accepted could be published has passed. Open another round.
+        #[codec(index = 40)]
+        PublicationOver,
+        /// For now only a worker that aggregates can publish this. Register one with the role `aggregate`, or wait for the
+        /// second window.
+        #[codec(index = 41)]
+        NotAPrimary,
+        /// These are not the headers of the blocks that were accepted. Apply the merged deltas to the round's master again.
+        #[codec(index = 42)]
+        OtherCandidate,
     }
 }

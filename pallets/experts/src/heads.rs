@@ -2,6 +2,8 @@
 //!
 //! The slots of a layer are filled in the order of their indices and emptied from the end. So one number a layer says which
 //! of them are filled, and whether a spec's slots all are is known without a look at each.
+//!
+//! What a slot held before is remembered for a while: an answer is checked against the weights of its time.
 
 use crate::{pallet::*, Head};
 use alloc::vec::Vec;
@@ -9,9 +11,13 @@ use blyan_primitives::{
     ids::{ContentHash, SlotId, SpecId},
     traits::{BlockUses, SlotHeads, SpecRegistry},
 };
-use frame_support::{ensure, pallet_prelude::Get};
+use frame_support::{ensure, pallet_prelude::Get, BoundedVec};
 use frame_system::pallet_prelude::BlockNumberFor;
 use polkadot_sdk::*;
+use sp_runtime::traits::Saturating;
+
+/// Most blocks that are remembered of what a slot held before. The oldest is forgotten for one more.
+pub const MAX_FORMER_HEADS: u32 = 128;
 
 impl<T: Config> Pallet<T> {
     /// Fills the slots of the genesis model.
@@ -31,7 +37,7 @@ impl<T: Config> Pallet<T> {
     }
 
     /// The heads of a layer of a spec, in whatever state the spec is.
-    pub(crate) fn layer(spec: SpecId, layer: u16) -> Vec<Option<Head<BlockNumberFor<T>>>> {
+    pub(crate) fn layer(spec: SpecId, layer: u16) -> Vec<Option<HeadOf<T>>> {
         let known = T::Specs::known_spec(spec).filter(|(_, dimensions)| layer < dimensions.layers);
         let Some((lineage, dimensions)) = known else { return Vec::new() };
         (0..dimensions.experts).map(|index| Heads::<T>::get(SlotId { lineage, layer, index })).collect()
@@ -47,9 +53,11 @@ impl<T: Config> Pallet<T> {
             let Some((layer, mut filled)) = Filled::<T>::iter_prefix(lineage).next() else { break };
             while released < limit && filled > 0 {
                 filled = filled.saturating_sub(1);
-                if let Some(head) = Heads::<T>::take(SlotId { lineage, layer, index: filled }) {
-                    Self::release(head.block);
+                let slot = SlotId { lineage, layer, index: filled };
+                if let Some(head) = Heads::<T>::take(slot) {
+                    Self::let_go(&slot, head.block);
                 }
+                FormerHeads::<T>::remove(slot);
                 released = released.saturating_add(1);
             }
             if filled == 0 {
@@ -68,6 +76,43 @@ impl<T: Config> Pallet<T> {
         let since = frame_system::Pallet::<T>::block_number();
         Heads::<T>::insert(slot, Head { block, since, moves: 0 });
         Filled::<T>::insert(slot.lineage, slot.layer, slot.index.saturating_add(1));
+    }
+
+    /// A slot no longer uses the block that it held, nor the master of that.
+    fn let_go(slot: &SlotId, block: ContentHash) {
+        Self::release(block);
+        if let Some(master) = Masters::<T>::take(slot) {
+            Self::release(master);
+        }
+    }
+
+    /// The master of the block that a slot holds: what a round has recorded, or what the chain itself vouches for.
+    pub(crate) fn master_of(slot: &SlotId, block: ContentHash) -> Option<ContentHash> {
+        Masters::<T>::get(slot).or_else(|| Self::record(block)?.master)
+    }
+
+    /// Remembers what a slot held until now, and forgets what it held so long ago that nobody can ask for it.
+    fn remember(slot: &SlotId, head: HeadOf<T>, now: BlockNumberFor<T>) {
+        let mut heads = FormerHeads::<T>::get(slot).into_inner();
+        heads.push(head);
+        // Each was held until the next one came; the last was until now.
+        let is_forgotten = |next: &&HeadOf<T>| next.since.saturating_add(T::HeadHistory::get()) <= now;
+        let forgotten = heads.iter().skip(1).take_while(is_forgotten).count();
+        let too_many = heads.len().saturating_sub(MAX_FORMER_HEADS as usize);
+        let kept = heads.into_iter().skip(forgotten.max(too_many)).collect::<Vec<_>>();
+        FormerHeads::<T>::insert(slot, BoundedVec::truncate_from(kept));
+    }
+
+    /// What a slot held at the end of block `height`, as the state of that block says too, as far as that is remembered.
+    pub(crate) fn block_at(slot: &SlotId, height: BlockNumberFor<T>) -> Option<ContentHash> {
+        if height > frame_system::Pallet::<T>::block_number() {
+            return None;
+        }
+        let head = Heads::<T>::get(slot)?;
+        if head.since <= height {
+            return Some(head.block);
+        }
+        FormerHeads::<T>::get(slot).iter().rev().find(|former| former.since <= height).map(|former| former.block)
     }
 }
 
@@ -104,9 +149,10 @@ impl<T: Config> SlotHeads for Pallet<T> {
         let record = Self::record(next).ok_or(Error::<T>::UnknownBlock)?;
         ensure!(record.serves_as_expert(dimensions.expert_shape()), Error::<T>::UnfitHead);
         Self::acquire(next)?;
-        Self::release(base);
-        let moves = head.moves.saturating_add(1);
-        Heads::<T>::insert(slot, Head { block: next, since: frame_system::Pallet::<T>::block_number(), moves });
+        Self::let_go(slot, base);
+        let (now, moves) = (frame_system::Pallet::<T>::block_number(), head.moves.saturating_add(1));
+        Self::remember(slot, head, now);
+        Heads::<T>::insert(slot, Head { block: next, since: now, moves });
         Self::deposit_event(Event::HeadMoved { slot: *slot, from: base, to: next, moves });
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Registry of weight blocks, and the heads of expert slots.
+//! Registry of weight blocks, the heads of expert slots, and the rounds in which heads change.
 //!
 //! **Blocks.** A block is registered with its header. The runtime decodes the header itself, so that a record cannot
 //! contradict the block's name, which is the header's hash. Equal content has an equal name and is kept once, however many
@@ -14,17 +14,35 @@
 //! **Heads.** Each slot of a lineage holds one block: the serving form of an expert of the right shape. Empty slots of a
 //! published spec are filled through [`SlotHeads::fill_head`](blyan_primitives::traits::SlotHeads::fill_head), by governance
 //! until verdicts do it; a spec is not activated before all of its slots are. From then on a head moves by
-//! [`SlotHeads::move_head`](blyan_primitives::traits::SlotHeads::move_head) alone, which verdicts call through the runtime's
-//! wiring: there is no extrinsic that moves one. When every spec of a lineage is deprecated, anyone can have its heads
-//! released, step by step. The chain's first heads come with [`GenesisConfig`].
+//! [`SlotHeads::move_head`](blyan_primitives::traits::SlotHeads::move_head) alone, in a round or through the runtime's
+//! wiring: there is no extrinsic that moves one without a verdict. When every spec of a lineage is deprecated, anyone can
+//! have its heads released, step by step. The chain's first heads come with [`GenesisConfig`]. What slots held before is
+//! remembered for [`Config::HeadHistory`] blocks.
+//!
+//! **Rounds.** A [round](blyan_primitives::learning) changes one slot's head. Anyone opens it, learners submit deltas with a
+//! bond each, and a committee judges them through [`Config::Evaluations`].
+//!
+//! ```text
+//! open_round ──► Open ── agenda ──► Evaluating ── decided ──► Accepted ── publish ──► Over: committed, and paid
+//!                 │ submit_delta     │     └ rejected ► Over     └── agenda ► Over: lapsed
+//!                 └ empty ► Over     └ failed ► Over
+//! ```
+//!
+//! What is accepted is two hashes, which follow from the head and the deltas to the last bit. The head moves when somebody
+//! publishes the two blocks: a worker that aggregates in the first window, anyone in the second. Bonds are settled with the
+//! verdict, rewards with the move. What is over can be read for [`Config::RoundRetention`] blocks, and then goes by itself.
 //!
 //! # Invariants
 //!
-//! - A block's `uses` is at least the number of slots that hold it and of genesis serving forms derived from it; what is
-//!   above are the uses that others counted through [`BlockUses`](blyan_primitives::traits::BlockUses). A block in use is on
-//!   chain, and so is the master that a registration names.
-//! - What [`HoldReason::BlockDeposit`] holds from an account is the sum of its registrations' deposits.
+//! - A block's `uses` is at least the number of slots that hold it, of slots whose head a round derived from it, and of
+//!   genesis serving forms derived from it; what is above are the uses that others counted through
+//!   [`BlockUses`](blyan_primitives::traits::BlockUses). A block in use is on chain, and so is the master that a
+//!   registration names.
+//! - What [`HoldReason::BlockDeposit`] holds from an account is the sum of its registrations' deposits, and what
+//!   [`HoldReason::DeltaBond`] holds the sum of the bonds of its deltas that are not judged.
 //! - Every head is the serving form of an expert. The filled slots of a layer are those with the lowest indices.
+//! - A slot is in one round at most. Each round that waits for a block is on that block's agenda, and no agenda of a block
+//!   that has passed is forgotten.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(
@@ -34,15 +52,21 @@
 
 extern crate alloc;
 
+mod agenda;
 #[cfg(feature = "runtime-benchmarks")]
 mod benchmarking;
 mod blocks;
+mod deltas;
 mod errors;
 mod events;
 mod heads;
 #[cfg(test)]
 mod mock;
+mod publication;
+mod rewards;
+mod rounds;
 mod state;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -51,10 +75,16 @@ pub mod weights;
 use frame_support::pallet_macros::import_section;
 use polkadot_sdk::*;
 
+pub use agenda::CATCH_UP;
 #[cfg(feature = "runtime-benchmarks")]
 pub use benchmarking::BenchmarkHelper;
+pub use heads::MAX_FORMER_HEADS;
 pub use pallet::*;
-pub use types::{BlockEntry, Head, Registration};
+pub use rounds::MAX_EVALUATORS;
+pub use sweep::SWEPT_ROUNDS;
+pub use types::{
+    Accepted, Balance, BlockEntry, Delta, Head, Lateness, Outcome, Phase, Registration, Round, Terms, Work,
+};
 pub use weights::WeightInfo;
 
 #[allow(clippy::expect_used, reason = "FRAME's macros write it into what they generate")]
@@ -67,25 +97,40 @@ pub mod pallet {
     use blyan_primitives::{
         block::{BlockRecord, MAX_ONCHAIN_HEADER_LEN},
         ids::{ContentHash, SlotId, SpecId},
-        traits::{SlotHeads, SpecRegistry},
+        learning::{DeltaHeader, DeltaOutcome, Evaluations, ItemSets, RoundId},
+        pol::{Refusal, MAX_DELTAS},
+        traits::{PactProvider, Payout, SlotHeads, SpecRegistry, Standings, WorkerRegistry},
     };
     use frame_support::{
         pallet_prelude::*,
-        traits::fungible::{Inspect, InspectHold, MutateHold},
+        traits::{
+            fungible::{BalancedHold, Credit, Inspect, InspectHold, MutateHold},
+            OnUnbalanced,
+        },
     };
     use frame_system::pallet_prelude::*;
 
     const STORAGE_VERSION: StorageVersion = StorageVersion::new(1);
 
-    /// Most registrations in one answer of [`Pallet::registrations`].
+    /// Most registrations in one answer of [`Pallet::registrations`], and most rounds in one of [`Pallet::ongoing_rounds`].
     pub const MAX_PAGE: u32 = 100;
 
-    /// The money of a runtime `T`.
-    pub type BalanceOf<T> = <<T as Config>::Currency as Inspect<<T as frame_system::Config>::AccountId>>::Balance;
     /// A block's entry in a runtime `T`.
     pub type BlockEntryOf<T> = BlockEntry<BlockNumberFor<T>>;
     /// An account's registration of a block in a runtime `T`.
-    pub type RegistrationOf<T> = Registration<BalanceOf<T>, BlockNumberFor<T>>;
+    pub type RegistrationOf<T> = Registration<Balance, BlockNumberFor<T>>;
+    /// The block that a slot holds in a runtime `T`.
+    pub type HeadOf<T> = Head<BlockNumberFor<T>>;
+    /// A round in a runtime `T`.
+    pub type RoundOf<T> = Round<BlockNumberFor<T>>;
+    /// A delta in a runtime `T`.
+    pub type DeltaOf<T> = Delta<<T as frame_system::Config>::AccountId>;
+    /// The deltas of a round in a runtime `T`, in the order in which they were submitted.
+    pub type DeltasOf<T> = BoundedVec<DeltaOf<T>, ConstU32<MAX_DELTAS>>;
+    /// Who has evaluated a round in a runtime `T`.
+    pub type EvaluatorsOf<T> = BoundedVec<<T as frame_system::Config>::AccountId, ConstU32<MAX_EVALUATORS>>;
+    /// What a lost bond is handed over as in a runtime `T`.
+    pub type CreditOf<T> = Credit<<T as frame_system::Config>::AccountId, <T as Config>::Currency>;
     /// The bytes of a block's header, SCALE encoded.
     pub type HeaderBytes = BoundedVec<u8, ConstU32<MAX_ONCHAIN_HEADER_LEN>>;
 
@@ -95,9 +140,11 @@ pub mod pallet {
 
     #[pallet::config]
     pub trait Config: polkadot_sdk::frame_system::Config<RuntimeEvent: From<Event<Self>>> {
-        /// Money, of which deposits are held.
-        type Currency: InspectHold<Self::AccountId, Reason = Self::RuntimeHoldReason>
-            + MutateHold<Self::AccountId, Reason = Self::RuntimeHoldReason>;
+        /// Money, of which deposits and bonds are held.
+        type Currency: Inspect<Self::AccountId, Balance = Balance>
+            + InspectHold<Self::AccountId, Reason = Self::RuntimeHoldReason>
+            + MutateHold<Self::AccountId, Reason = Self::RuntimeHoldReason>
+            + BalancedHold<Self::AccountId, Reason = Self::RuntimeHoldReason>;
 
         /// The runtime's reasons for holds.
         type RuntimeHoldReason: From<HoldReason>;
@@ -108,20 +155,65 @@ pub mod pallet {
         /// Who fills empty slots. No account: a slot's content is a matter of all.
         type GovernanceOrigin: EnsureOrigin<Self::RuntimeOrigin>;
 
+        /// Who has rounds evaluated.
+        type Evaluations: Evaluations<Error: Into<DispatchError>>;
+
+        /// The most that [`Evaluations::start`] takes.
+        type EvaluationWeight: Get<Weight>;
+
+        /// Who learns, and who aggregates.
+        type Workers: WorkerRegistry<Self::AccountId>;
+
+        /// How much each account may submit, and what comes of it.
+        type Standings: Standings<Self::AccountId>;
+
+        /// The sets of items that learners train on.
+        type Sets: ItemSets;
+
+        /// The Pact, which sets the terms of rounds.
+        type Pact: PactProvider;
+
+        /// What rounds are paid from.
+        type Payout: Payout<Self::AccountId, Balance>;
+
+        /// What is done with lost bonds, or parts of them, that no evaluator is given.
+        type OnForfeit: OnUnbalanced<CreditOf<Self>>;
+
         /// What is held from an account for a block that it registers.
         #[pallet::constant]
-        type BlockDeposit: Get<BalanceOf<Self>>;
+        type BlockDeposit: Get<Balance>;
 
         /// Most heads that one call releases.
         #[pallet::constant]
         type MaxReleased: Get<u32>;
 
-        /// What each call costs.
+        /// Blocks for which it is remembered what a slot held, unless its head moves more than [`MAX_FORMER_HEADS`] times
+        /// in them.
+        #[pallet::constant]
+        type HeadHistory: Get<BlockNumberFor<Self>>;
+
+        /// Most rounds at a time.
+        #[pallet::constant]
+        type MaxOpenRounds: Get<u32>;
+
+        /// Most bytes of a delta's data.
+        #[pallet::constant]
+        type MaxDeltaSize: Get<u32>;
+
+        /// Most rounds that go on or end in one block because their time has come; others wait for the next.
+        #[pallet::constant]
+        type MaxEndings: Get<u32>;
+
+        /// Blocks after its end for which a round can be read.
+        #[pallet::constant]
+        type RoundRetention: Get<BlockNumberFor<Self>>;
+
+        /// What calls and hooks cost.
         type WeightInfo: WeightInfo;
 
-        /// Makes specs for benchmarks.
+        /// Makes for benchmarks what other pallets have.
         #[cfg(feature = "runtime-benchmarks")]
-        type BenchmarkHelper: BenchmarkHelper;
+        type BenchmarkHelper: BenchmarkHelper<Self::AccountId>;
     }
 
     /// Why this pallet holds money.
@@ -130,6 +222,9 @@ pub mod pallet {
         /// For a block that the account registered, until it unregisters it.
         #[codec(index = 0)]
         BlockDeposit,
+        /// For a delta that the account submitted, until it is judged.
+        #[codec(index = 1)]
+        DeltaBond,
     }
 
     /// Every registered block.
@@ -143,11 +238,53 @@ pub mod pallet {
 
     /// The block that each slot holds.
     #[pallet::storage]
-    pub type Heads<T: Config> = StorageMap<_, Blake2_128Concat, SlotId, Head<BlockNumberFor<T>>>;
+    pub type Heads<T: Config> = StorageMap<_, Blake2_128Concat, SlotId, HeadOf<T>>;
+
+    /// What each slot held before, the oldest first: each until the next one came.
+    #[pallet::storage]
+    pub type FormerHeads<T: Config> =
+        StorageMap<_, Blake2_128Concat, SlotId, BoundedVec<HeadOf<T>, ConstU32<MAX_FORMER_HEADS>>, ValueQuery>;
+
+    /// The master of each head that a round has put into its slot. That of any other is in its block's record, if the chain
+    /// knows it.
+    #[pallet::storage]
+    pub type Masters<T: Config> = StorageMap<_, Blake2_128Concat, SlotId, ContentHash>;
 
     /// How many slots of each layer of a lineage are filled: those with the lowest indices.
     #[pallet::storage]
     pub type Filled<T: Config> = StorageDoubleMap<_, Blake2_128Concat, SpecId, Twox64Concat, u16, u16, ValueQuery>;
+
+    /// Every round that was not removed.
+    #[pallet::storage]
+    pub type Rounds<T: Config> = StorageMap<_, Twox64Concat, RoundId, RoundOf<T>>;
+
+    /// The deltas of each round.
+    #[pallet::storage]
+    pub type Deltas<T: Config> = StorageMap<_, Twox64Concat, RoundId, DeltasOf<T>, ValueQuery>;
+
+    /// Who has evaluated each round that waits to be published.
+    #[pallet::storage]
+    pub type Evaluators<T: Config> = StorageMap<_, Twox64Concat, RoundId, EvaluatorsOf<T>, ValueQuery>;
+
+    /// The round that each slot is in, until it is over.
+    #[pallet::storage]
+    pub type Ongoing<T: Config> = CountedStorageMap<_, Blake2_128Concat, SlotId, RoundId>;
+
+    /// Number of the next round.
+    #[pallet::storage]
+    pub type NextRound<T: Config> = StorageValue<_, RoundId, ValueQuery>;
+
+    /// Rounds that go on or end, by the block in which they do.
+    #[pallet::storage]
+    pub type Agenda<T: Config> = StorageDoubleMap<_, Twox64Concat, BlockNumberFor<T>, Twox64Concat, RoundId, ()>;
+
+    /// The first block whose agenda is not done, where work is left over.
+    #[pallet::storage]
+    pub type Behind<T: Config> = StorageValue<_, BlockNumberFor<T>>;
+
+    /// The round that was looked at last for whether it can be removed. Nothing when all have been.
+    #[pallet::storage]
+    pub type SweptRound<T: Config> = StorageValue<_, RoundId>;
 
     /// The weights that the chain starts with.
     #[pallet::genesis_config]
@@ -172,12 +309,31 @@ pub mod pallet {
 
     #[pallet::hooks]
     impl<T: Config> Hooks<BlockNumberFor<T>> for Pallet<T> {
+        fn on_initialize(now: BlockNumberFor<T>) -> Weight {
+            Self::work_through_agenda(now)
+        }
+
+        fn on_idle(now: BlockNumberFor<T>, remaining: Weight) -> Weight {
+            Self::sweep(now, remaining)
+        }
+
         fn integrity_test() {
-            assert!(
-                T::BlockDeposit::get() > BalanceOf::<T>::default(),
-                "BlockDeposit is 0: state could be filled for fees alone"
-            );
+            let zero = BlockNumberFor::<T>::default();
+            assert!(T::BlockDeposit::get() > 0, "BlockDeposit is 0: state could be filled for fees alone");
             assert!(T::MaxReleased::get() > 0, "MaxReleased is 0: deposits for heads would never return");
+            assert!(T::HeadHistory::get() > zero, "HeadHistory is 0: what a slot held would be forgotten at once");
+            assert!(T::MaxOpenRounds::get() > 0, "MaxOpenRounds is 0: no head would ever move");
+            assert!(T::MaxDeltaSize::get() > 0, "MaxDeltaSize is 0: no delta could be submitted");
+            assert!(T::MaxEndings::get() > 0, "MaxEndings is 0: no round would ever end");
+            let quarter = T::BlockWeights::get().max_block.saturating_div(4);
+            assert!(
+                Self::heaviest_agenda().all_lte(quarter),
+                "MaxEndings is too large: rounds that go on could fill more than a quarter of a block"
+            );
+            assert!(
+                Self::heaviest_sweep().all_lte(quarter),
+                "what is over could only go in blocks that are nearly empty"
+            );
         }
 
         #[cfg(feature = "try-runtime")]
@@ -234,13 +390,60 @@ pub mod pallet {
             let released = Self::do_release_heads(lineage, limit)?;
             Ok(Some(T::WeightInfo::release_heads(released)).into())
         }
+
+        /// Opens a round on a slot's head, with the model evaluated in `spec`, a live one of the slot's lineage. Anyone can
+        /// call this.
+        #[pallet::call_index(4)]
+        pub fn open_round(origin: OriginFor<T>, slot: SlotId, spec: SpecId) -> DispatchResult {
+            ensure_signed(origin)?;
+            Self::do_open_round(slot, spec)
+        }
+
+        /// Submits a delta of the caller, whose worker trains, to an open round. The Pact's bond is held until the delta is
+        /// judged.
+        ///
+        /// When the delta comes too late, for a round that is closed or for a head that is another by now, the call succeeds
+        /// with [`Event::DeltaRefused`], which tells the present head, and nothing is held.
+        #[pallet::call_index(5)]
+        pub fn submit_delta(
+            origin: OriginFor<T>,
+            #[pallet::compact] round: RoundId,
+            header: DeltaHeader,
+        ) -> DispatchResult {
+            let learner = ensure_signed(origin)?;
+            Self::do_submit_delta(learner, round, header)
+        }
+
+        /// Publishes the two blocks that were accepted in a round, by their headers: registers both in the caller's name, as
+        /// [`Self::register`] does, moves the slot's head, and pays for the round's work. In the first window the caller's
+        /// worker must be one that aggregates.
+        #[pallet::call_index(6)]
+        #[pallet::weight(T::WeightInfo::publish(
+            (master.len() as u32).saturating_add(serving.len() as u32), MAX_DELTAS, MAX_EVALUATORS,
+        ))]
+        pub fn publish(
+            origin: OriginFor<T>,
+            #[pallet::compact] round: RoundId,
+            master: HeaderBytes,
+            serving: HeaderBytes,
+        ) -> DispatchResultWithPostInfo {
+            let publisher = ensure_signed(origin)?;
+            let bytes = (master.len() as u32).saturating_add(serving.len() as u32);
+            let (deltas, evaluators) = Self::do_publish(publisher, round, &master, &serving)?;
+            Ok(Some(T::WeightInfo::publish(bytes, deltas, evaluators)).into())
+        }
     }
 
     #[pallet::view_functions]
     impl<T: Config> Pallet<T> {
         /// The block that a slot holds, since when, and how often it has moved.
-        pub fn head(slot: SlotId) -> Option<Head<BlockNumberFor<T>>> {
+        pub fn head(slot: SlotId) -> Option<HeadOf<T>> {
             Heads::<T>::get(slot)
+        }
+
+        /// The master that a slot's head was derived from, as far as the chain knows it.
+        pub fn head_master(slot: SlotId) -> Option<ContentHash> {
+            Self::master_of(&slot, Heads::<T>::get(slot)?.block)
         }
 
         /// A block's record, and how many register and use it.
@@ -260,8 +463,30 @@ pub mod pallet {
 
         /// The heads of a layer of a spec in the order of its experts; `None` for a slot that is empty. Nothing when the
         /// spec is unknown or has no such layer.
-        pub fn heads_of_layer(spec: SpecId, layer: u16) -> Vec<Option<Head<BlockNumberFor<T>>>> {
+        pub fn heads_of_layer(spec: SpecId, layer: u16) -> Vec<Option<HeadOf<T>>> {
             Self::layer(spec, layer)
+        }
+
+        /// A round: its base, its terms, how far it is and how it has ended.
+        pub fn round(round: RoundId) -> Option<RoundOf<T>> {
+            Rounds::<T>::get(round)
+        }
+
+        /// The deltas of a round in the order in which they were submitted, and what was found of each.
+        pub fn deltas(round: RoundId) -> Vec<DeltaOf<T>> {
+            Deltas::<T>::get(round).into_inner()
+        }
+
+        /// The round that a slot is in.
+        pub fn round_of(slot: SlotId) -> Option<(RoundId, RoundOf<T>)> {
+            let id = Ongoing::<T>::get(slot)?;
+            Some((id, Rounds::<T>::get(id)?))
+        }
+
+        /// The rounds that are not over, in the order of storage, at most [`MAX_PAGE`] of them.
+        pub fn ongoing_rounds() -> Vec<(RoundId, RoundOf<T>)> {
+            let ids = Ongoing::<T>::iter_values().take(MAX_PAGE as usize);
+            ids.filter_map(|id| Some((id, Rounds::<T>::get(id)?))).collect()
         }
     }
 }

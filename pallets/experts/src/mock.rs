@@ -1,4 +1,4 @@
-//! A runtime with this pallet and balances, and a registry of specs in memory.
+//! A runtime with this pallet and balances, and all that it reaches other pallets for in memory.
 
 // The runtime is public, as its macro has it, and so must be what its configuration names.
 #![allow(unreachable_pub)]
@@ -8,14 +8,30 @@ use blyan_primitives::{
     block::{
         BlockHeader, BlockKind, BlockRecord, DType, Form, Layout, PayloadType, Quantisation, TensorInfo, TENSOR_ALIGN,
     },
+    hardware::Tier,
     ids::{ContentHash, SlotId, SpecId, TileRoot},
+    learning::{
+        Codec, DeltaHeader, DeltaOutcome, Evaluations, ItemRange, ItemSets, RoundId, Rounds as KeepRounds, Verdict,
+    },
+    pact::{Network, Pact, Ppm},
+    pol::{Candidate, CandidateSums, Refusal},
     spec::{Dimensions, F32Bits},
-    traits::SpecRegistry,
+    traits::{PactProvider, Payout, Pool, SpecRegistry, Standings, WorkerRegistry},
+    trust,
+    worker::Roles,
 };
 use codec::Encode;
-use frame_support::{derive_impl, parameter_types, traits::ConstU128};
+use frame_support::{
+    derive_impl, parameter_types,
+    traits::{
+        fungible::{InspectHold, Mutate},
+        tokens::imbalance::ResolveTo,
+        ConstU64, Hooks,
+    },
+    weights::Weight,
+};
 use polkadot_sdk::*;
-use sp_runtime::BuildStorage;
+use sp_runtime::{BuildStorage, DispatchError, DispatchResult};
 use std::collections::BTreeMap;
 
 pub(crate) type Block = frame_system::mocking::MockBlock<Test>;
@@ -55,19 +71,48 @@ impl frame_system::Config for Test {
 impl pallet_balances::Config for Test {
     type AccountStore = System;
     type Balance = u128;
-    type ExistentialDeposit = ConstU128<1>;
+    type ExistentialDeposit = ExistentialDeposit;
 }
 
 pub(crate) const DEPOSIT: u128 = 100;
 pub(crate) const MAX_RELEASED: u32 = 4;
+pub(crate) const HISTORY: u64 = 100;
+pub(crate) const MAX_ROUNDS: u32 = 4;
+pub(crate) const MAX_SIZE: u32 = 1_000;
+pub(crate) const MAX_ENDINGS: u32 = 3;
+pub(crate) const RETENTION: u64 = 50;
+/// Terms of a round.
+pub(crate) const SUBMISSION: u64 = 10;
+pub(crate) const PUBLICATION: u64 = 5;
+pub(crate) const MAX_DELTAS: u32 = 4;
+pub(crate) const OWN_ITEMS: u32 = 8;
+pub(crate) const BOND: u128 = 60;
+/// What is lost of a bond for a delta that does not help.
+pub(crate) const FEE: u128 = 15;
+pub(crate) const REWARD: u128 = 1_000;
+/// The account for what nobody else gets of lost bonds.
+pub(crate) const TREASURER: u64 = 1_000;
 
 impl crate::Config for Test {
     type Currency = Balances;
     type RuntimeHoldReason = RuntimeHoldReason;
     type Specs = Specs;
     type GovernanceOrigin = frame_system::EnsureRoot<u64>;
+    type Evaluations = Others;
+    type EvaluationWeight = StartWeight;
+    type Workers = Others;
+    type Standings = Others;
+    type Sets = Others;
+    type Pact = Others;
+    type Payout = Others;
+    type OnForfeit = ResolveTo<Treasurer, Balances>;
     type BlockDeposit = BlockDeposit;
     type MaxReleased = MostReleased;
+    type HeadHistory = Remembered;
+    type MaxOpenRounds = MostRounds;
+    type MaxDeltaSize = LargestDelta;
+    type MaxEndings = MostEndings;
+    type RoundRetention = ConstU64<RETENTION>;
     type WeightInfo = crate::weights::SubstrateWeight<Test>;
     #[cfg(feature = "runtime-benchmarks")]
     type BenchmarkHelper = Specs;
@@ -84,6 +129,23 @@ pub(crate) enum Life {
 parameter_types! {
     pub static BlockDeposit: u128 = DEPOSIT;
     pub static MostReleased: u32 = MAX_RELEASED;
+    pub static ExistentialDeposit: u128 = 1;
+    pub static Remembered: u64 = HISTORY;
+    pub static MostRounds: u32 = MAX_ROUNDS;
+    pub static LargestDelta: u32 = MAX_SIZE;
+    pub static MostEndings: u32 = MAX_ENDINGS;
+    pub static StartWeight: Weight = Weight::from_parts(1_000_000, 0);
+    pub const Treasurer: u64 = TREASURER;
+    /// Rounds that were given to a committee, and whether none is to be had.
+    pub(crate) static Started: Vec<RoundId> = vec![];
+    pub(crate) static NoCommittee: bool = false;
+    pub(crate) static Workers: BTreeMap<u64, Roles> = BTreeMap::new();
+    /// Why accounts cannot submit, and how many successes and failures those that can have had.
+    pub(crate) static Barred: BTreeMap<u64, trust::Refusal> = BTreeMap::new();
+    pub(crate) static Records: BTreeMap<u64, (u32, u32)> = BTreeMap::new();
+    pub(crate) static Numbers: Pact = pact();
+    /// What is left in the pool for learning.
+    pub(crate) static LearningPool: u128 = 0;
     /// The specs: lineage, dimensions and where in its life each is.
     pub(crate) static Known: BTreeMap<SpecId, (SpecId, Dimensions, Life)> =
         BTreeMap::from([(LINEAGE, (LINEAGE, dimensions(), Life::Active))]);
@@ -124,8 +186,110 @@ impl SpecRegistry for Specs {
     }
 }
 
+/// A local network's Pact, with terms for rounds that tests can count on.
+pub(crate) fn pact() -> Pact {
+    let mut pact = Pact::default_for(Network::LOCAL.kind);
+    let terms = &mut pact.rounds;
+    (terms.submission, terms.publication) = (SUBMISSION as u32, PUBLICATION as u32);
+    (terms.max_deltas, terms.own_items) = (MAX_DELTAS, OWN_ITEMS);
+    (terms.delta_bond, terms.useless_fee, terms.reward) = (BOND, Ppm(250_000), REWARD);
+    pact
+}
+
+/// All that this pallet reaches other pallets for, but specs.
+pub struct Others;
+
+impl Evaluations for Others {
+    type Error = DispatchError;
+
+    fn start(id: RoundId) -> Result<(), DispatchError> {
+        // Who evaluates a round asks for it and for its deltas.
+        let info = <Experts as KeepRounds<u64>>::round(id).unwrap();
+        assert!((0..info.deltas).all(|index| <Experts as KeepRounds<u64>>::delta(id, index).is_some()));
+        // Written first, to see that it does not stay.
+        frame_support::storage::unhashed::put(b"begun", &id);
+        if NoCommittee::get() {
+            return Err(UNAVAILABLE);
+        }
+        Started::mutate(|started| started.push(id));
+        Ok(())
+    }
+}
+
+pub(crate) const UNAVAILABLE: DispatchError = DispatchError::Unavailable;
+
+impl WorkerRegistry<u64> for Others {
+    fn key(_: &u64) -> Option<[u8; 32]> {
+        None
+    }
+
+    fn roles(account: &u64) -> Option<Roles> {
+        Workers::get().get(account).copied()
+    }
+
+    fn online_roles(account: &u64) -> Option<Roles> {
+        Self::roles(account)
+    }
+
+    fn tier(_: &u64) -> Option<Tier> {
+        None
+    }
+}
+
+impl Standings<u64> for Others {
+    fn submit(account: &u64) -> Result<(), trust::Refusal> {
+        Barred::get().get(account).map_or(Ok(()), |refusal| Err(*refusal))
+    }
+
+    fn succeed(account: &u64) {
+        Records::mutate(|records| records.entry(*account).or_default().0 += 1);
+    }
+
+    fn fail(account: &u64) {
+        Records::mutate(|records| records.entry(*account).or_default().1 += 1);
+    }
+
+    fn level(_: &u64) -> trust::Level {
+        trust::Level::Newcomer
+    }
+
+    fn quota_left(_: &u64) -> u32 {
+        1
+    }
+}
+
+impl ItemSets for Others {
+    fn training_items(block: ContentHash) -> Option<u32> {
+        (block == ITEMS).then_some(100)
+    }
+}
+
+impl PactProvider for Others {
+    fn pact() -> Pact {
+        Numbers::get()
+    }
+
+    fn network() -> Network {
+        Network::LOCAL
+    }
+}
+
+impl Payout<u64, u128> for Others {
+    fn available(pool: Pool) -> u128 {
+        assert_eq!(pool, Pool::Learning);
+        LearningPool::get()
+    }
+
+    fn pay(pool: Pool, to: &u64, amount: u128) -> u128 {
+        let paid = amount.min(Self::available(pool));
+        Balances::mint_into(to, paid).unwrap();
+        LearningPool::mutate(|left| *left -= paid);
+        paid
+    }
+}
+
 #[cfg(feature = "runtime-benchmarks")]
-impl crate::BenchmarkHelper for Specs {
+impl crate::BenchmarkHelper<u64> for Specs {
     fn publish_spec() -> SpecId {
         let wide = Dimensions { experts: 64, ..dimensions() };
         set_spec(SUCCESSOR, SUCCESSOR, wide, Life::Published);
@@ -134,6 +298,22 @@ impl crate::BenchmarkHelper for Specs {
 
     fn deprecate_spec(spec: SpecId) {
         set_life(spec, Life::Deprecated);
+    }
+
+    fn live_slot() -> (SpecId, SlotId) {
+        (LINEAGE, slot(0, 0))
+    }
+
+    fn add_worker(account: &u64) {
+        Workers::mutate(|workers| workers.insert(*account, Roles::ALL));
+    }
+
+    fn training_items() -> ItemRange {
+        ItemRange { block: ITEMS, first: 0, count: OWN_ITEMS }
+    }
+
+    fn fill_learning_pool() {
+        LearningPool::set(REWARD);
     }
 }
 
@@ -159,8 +339,18 @@ pub(crate) const LINEAGE: SpecId = SpecId([5; 32]);
 pub(crate) const SUCCESSOR: SpecId = SpecId([6; 32]);
 pub(crate) const ALICE: u64 = 1;
 pub(crate) const BOB: u64 = 2;
-/// Has too little for a deposit.
+/// Has too little for a deposit or a bond.
 pub(crate) const POOR: u64 = 3;
+/// Learners: their workers train and do nothing else.
+pub(crate) const LEARNERS: [u64; 5] = [11, 12, 13, 14, 15];
+/// Evaluators, who have no worker here.
+pub(crate) const EVALUATORS: [u64; 3] = [21, 22, 23];
+/// Its worker aggregates.
+pub(crate) const PRIMARY: u64 = 31;
+/// What each of them has.
+pub(crate) const FUNDS: u128 = 10_000;
+/// A training set.
+pub(crate) const ITEMS: ContentHash = ContentHash([0x17; 32]);
 
 pub(crate) fn dimensions() -> Dimensions {
     Dimensions {
@@ -263,16 +453,107 @@ pub(crate) fn entry(header: &BlockHeader, master: Option<ContentHash>) -> (Conte
     (header.content_hash(), record)
 }
 
+pub(crate) fn signed(who: u64) -> RuntimeOrigin {
+    RuntimeOrigin::signed(who)
+}
+
+/// The block that every slot holds at first.
+pub(crate) fn genesis() -> ContentHash {
+    expert(Form::Serving, 0).content_hash()
+}
+
+/// Opens a round on a slot of the live spec.
+pub(crate) fn open(slot: SlotId) -> RoundId {
+    let id = crate::NextRound::<Test>::get();
+    Experts::open_round(signed(BOB), slot, LINEAGE).unwrap();
+    id
+}
+
+/// A delta on the genesis model's experts; `seed` stands for what it changes.
+pub(crate) fn delta(seed: u8) -> DeltaHeader {
+    DeltaHeader {
+        base: genesis(),
+        block: ContentHash([seed; 32]),
+        serving: ContentHash([seed | 0x80; 32]),
+        size: MAX_SIZE,
+        codec: Codec::LowRank,
+        manifest: [seed; 32],
+        data: ItemRange { block: ITEMS, first: 3, count: OWN_ITEMS },
+    }
+}
+
+pub(crate) fn submit(who: u64, round: RoundId, header: DeltaHeader) -> DispatchResult {
+    Experts::submit_delta(signed(who), round, header)
+}
+
+/// Opens a round on slot 0/0, and has so many learners submit a delta each.
+pub(crate) fn opened_with(deltas: usize) -> RoundId {
+    let id = open(slot(0, 0));
+    for (seed, learner) in (1..).zip(&LEARNERS[..deltas]) {
+        submit(*learner, id, delta(seed)).unwrap();
+    }
+    id
+}
+
+/// The same, and has a committee evaluate it.
+pub(crate) fn evaluating(deltas: usize) -> RoundId {
+    let id = opened_with(deltas);
+    run_to(System::block_number() + SUBMISSION);
+    assert!(Started::get().contains(&id));
+    id
+}
+
+/// What the expert of this seed is accepted as.
+pub(crate) fn candidate(seed: u8) -> Candidate {
+    let [master, serving] = [Form::Master, Form::Serving].map(|form| expert(form, seed).content_hash());
+    Candidate { master, serving, sums: CandidateSums::default() }
+}
+
+/// A verdict of all evaluators, with a gain that is paid in full.
+pub(crate) fn verdict(deltas: Vec<DeltaOutcome>, candidate: Result<Candidate, Refusal>) -> Verdict<u64> {
+    Verdict { deltas, candidate, gain: 100_000, evaluators: EVALUATORS.to_vec() }
+}
+
+pub(crate) fn decide(round: RoundId, verdict: Verdict<u64>) {
+    <Experts as KeepRounds<u64>>::decided(round, verdict);
+}
+
+/// A round in which one delta of the first learner is merged into the expert of seed 1.
+pub(crate) fn accepted() -> RoundId {
+    let id = evaluating(1);
+    decide(id, verdict(vec![DeltaOutcome::Merged(1 << 16)], Ok(candidate(1))));
+    id
+}
+
+/// Publishes the expert of this seed.
+pub(crate) fn publish(who: u64, round: RoundId, seed: u8) -> Result<Option<Weight>, DispatchError> {
+    let [master, serving] = [Form::Master, Form::Serving].map(|form| expert(form, seed).encode().try_into().unwrap());
+    let post = Experts::publish(signed(who), round, master, serving).map_err(|error| error.error)?;
+    Ok(post.actual_weight)
+}
+
+pub(crate) fn bond_of(who: u64) -> u128 {
+    Balances::balance_on_hold(&crate::HoldReason::DeltaBond.into(), &who)
+}
+
+/// Begins blocks up to block `block`.
+pub(crate) fn run_to(block: u64) {
+    while System::block_number() < block {
+        let now = System::block_number() + 1;
+        System::set_block_number(now);
+        Experts::on_initialize(now);
+    }
+}
+
 pub(crate) fn genesis_ext(
     blocks: Vec<(ContentHash, BlockRecord)>,
     heads: Vec<(SlotId, ContentHash)>,
 ) -> sp_io::TestExternalities {
+    let rich = [ALICE, BOB, PRIMARY, TREASURER].into_iter().chain(LEARNERS).chain(EVALUATORS);
+    let balances = rich.map(|who| (who, FUNDS)).chain([(POOR, 50)]).collect();
     let config = RuntimeGenesisConfig {
         system: Default::default(),
-        balances: pallet_balances::GenesisConfig {
-            balances: vec![(ALICE, 10_000), (BOB, 10_000), (POOR, 50)],
-            ..Default::default()
-        },
+        balances: pallet_balances::GenesisConfig { balances, ..Default::default() },
         experts: crate::GenesisConfig { blocks, heads, _config: Default::default() },
     };
     let mut ext: sp_io::TestExternalities = config.build_storage().unwrap().into();
@@ -284,6 +565,18 @@ pub(crate) fn genesis_ext(
 /// A chain each of whose slots holds the expert of seed 0, whose master is not on chain.
 pub(crate) fn new_test_ext() -> sp_io::TestExternalities {
     Known::set(BTreeMap::from([(LINEAGE, (LINEAGE, dimensions(), Life::Active))]));
+    let learners = LEARNERS.into_iter().chain([POOR]).map(|who| (who, Roles::TRAIN));
+    Workers::set(learners.chain([(PRIMARY, Roles::AGGREGATE)]).collect());
+    ExistentialDeposit::set(1);
+    Remembered::set(HISTORY);
+    MostRounds::set(MAX_ROUNDS);
+    MostEndings::set(MAX_ENDINGS);
+    Started::set(vec![]);
+    NoCommittee::set(false);
+    Barred::set(BTreeMap::new());
+    Records::set(BTreeMap::new());
+    Numbers::set(pact());
+    LearningPool::set(1_000_000);
     let (hash, record) = entry(&expert(Form::Serving, 0), Some(expert(Form::Master, 0).content_hash()));
     let heads = (0..2).flat_map(|layer| (0..3).map(move |index| (slot(layer, index), hash))).collect();
     genesis_ext(vec![(hash, record)], heads)

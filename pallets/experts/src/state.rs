@@ -1,10 +1,11 @@
 //! Proof of the pallet's invariants.
 
-use crate::pallet::*;
-use alloc::collections::BTreeMap;
+use crate::{pallet::*, Balance, Phase};
+use alloc::collections::{BTreeMap, BTreeSet};
 use blyan_primitives::{
     block::Form,
     ids::{ContentHash, SlotId},
+    learning::RoundId,
 };
 use frame_support::{ensure, traits::fungible::InspectHold};
 use polkadot_sdk::*;
@@ -14,7 +15,12 @@ impl<T: Config> Pallet<T> {
     /// Proves the invariants of the [pallet](crate).
     pub fn do_try_state() -> Result<(), TryRuntimeError> {
         Self::try_heads()?;
-        Self::try_registrations()
+        Self::try_former_heads()?;
+        Self::try_registrations()?;
+        Self::try_rounds()?;
+        Self::try_deltas()?;
+        Self::try_agenda()?;
+        Self::try_bonds()
     }
 
     fn try_heads() -> Result<(), TryRuntimeError> {
@@ -26,6 +32,12 @@ impl<T: Config> Pallet<T> {
             ensure!(slot.index < Filled::<T>::get(slot.lineage, slot.layer), "a slot is filled and not counted");
             uses.entry(head.block).or_default().saturating_inc();
             slots.saturating_inc();
+        }
+        for (slot, master) in Masters::<T>::iter() {
+            ensure!(Heads::<T>::contains_key(slot), "the master of an empty slot is kept");
+            let record = Self::record(master).ok_or("the master of a head is not registered")?;
+            ensure!(record.form == Form::Master, "a head is derived from what is no master");
+            uses.entry(master).or_default().saturating_inc();
         }
         let mut counted = 0u64;
         for (lineage, layer, filled) in Filled::<T>::iter() {
@@ -49,10 +61,23 @@ impl<T: Config> Pallet<T> {
         Ok(())
     }
 
+    fn try_former_heads() -> Result<(), TryRuntimeError> {
+        for (slot, former) in FormerHeads::<T>::iter() {
+            let head = Heads::<T>::get(slot).ok_or("it is remembered what an empty slot held")?;
+            ensure!(!former.is_empty(), "nothing is remembered of a slot");
+            let heads = former.iter().chain([&head]);
+            let follows = |(one, next): (&HeadOf<T>, &HeadOf<T>)| {
+                one.since <= next.since && one.moves.saturating_add(1) == next.moves && one.block != next.block
+            };
+            ensure!(heads.clone().zip(heads.skip(1)).all(follows), "what a slot held before is out of order");
+        }
+        Ok(())
+    }
+
     fn try_registrations() -> Result<(), TryRuntimeError> {
         let mut registrants = BTreeMap::<ContentHash, u32>::new();
         let mut derived = BTreeMap::<(ContentHash, T::AccountId), u32>::new();
-        let mut deposits = BTreeMap::<T::AccountId, BalanceOf<T>>::new();
+        let mut deposits = BTreeMap::<T::AccountId, Balance>::new();
         for (block, who, registration) in Registrations::<T>::iter() {
             registrants.entry(block).or_default().saturating_inc();
             deposits.entry(who.clone()).or_default().saturating_accrue(registration.deposit);
@@ -80,6 +105,96 @@ impl<T: Config> Pallet<T> {
             ensure!(held == deposit, "deposits for blocks are not what is held");
         }
         ensure!(deposits.is_empty(), "a deposit is from an account that does not exist");
+        Ok(())
+    }
+
+    fn try_rounds() -> Result<(), TryRuntimeError> {
+        let mut ongoing = 0u32;
+        for (id, round) in Rounds::<T>::iter() {
+            ensure!(id < NextRound::<T>::get(), "a round has a number that is still to be given");
+            let is_ongoing = Ongoing::<T>::get(round.slot) == Some(id);
+            ensure!(round.is_over() != is_ongoing, "a round is not listed as what it is");
+            ongoing.saturating_accrue(u32::from(is_ongoing));
+            let is_accepted = matches!(round.phase, Phase::Accepted { .. });
+            ensure!(is_accepted == Evaluators::<T>::contains_key(id), "it is not known who has evaluated a round");
+            let dues_fit = match round.phase {
+                Phase::Open { until } => round.opened_at < until,
+                Phase::Accepted { primary_until, until, .. } => {
+                    round.opened_at < primary_until && primary_until < until
+                },
+                Phase::Evaluating => true,
+                Phase::Over { at, .. } => round.opened_at <= at,
+            };
+            ensure!(dues_fit, "a round waits for no time that is to come");
+        }
+        let listed = Ongoing::<T>::iter_keys().fold(0u32, |sum, _| sum.saturating_add(1));
+        ensure!(listed == ongoing, "a round is listed that does not exist");
+        ensure!(Ongoing::<T>::count() == ongoing, "rounds are miscounted");
+        ensure!(Evaluators::<T>::iter_keys().all(Rounds::<T>::contains_key), "somebody has evaluated no round");
+        Ok(())
+    }
+
+    fn try_deltas() -> Result<(), TryRuntimeError> {
+        for (id, deltas) in Deltas::<T>::iter() {
+            let round = Rounds::<T>::get(id).ok_or("a delta is in no round")?;
+            ensure!(deltas.len() as u64 <= u64::from(round.terms.max_deltas), "a round has more deltas than it takes");
+            let (mut learners, mut blocks, mut heads) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+            let mut judged = 0usize;
+            for delta in &deltas {
+                ensure!(delta.header.base == round.base, "a delta changes another block than its round's base");
+                let is_first = learners.insert(&delta.learner)
+                    && blocks.insert(delta.header.block)
+                    && heads.insert(delta.header.serving);
+                ensure!(is_first, "a round has two deltas of one learner, or one delta twice");
+                judged = judged.saturating_add(usize::from(delta.outcome.is_some()));
+            }
+            let is_judged = match round.phase {
+                Phase::Open { .. } | Phase::Evaluating => judged == 0,
+                Phase::Accepted { .. } => judged == deltas.len(),
+                // All of them, or none when the round has failed.
+                Phase::Over { .. } => judged == deltas.len() || judged == 0,
+            };
+            ensure!(is_judged, "deltas are judged before their round is, or not with it");
+        }
+        let has_deltas = |(id, round): (RoundId, RoundOf<T>)| {
+            !matches!(round.phase, Phase::Evaluating | Phase::Accepted { .. }) || Deltas::<T>::contains_key(id)
+        };
+        ensure!(Rounds::<T>::iter().all(has_deltas), "a round without deltas is evaluated");
+        Ok(())
+    }
+
+    fn try_agenda() -> Result<(), TryRuntimeError> {
+        let now = frame_system::Pallet::<T>::block_number();
+        for (id, round) in Rounds::<T>::iter() {
+            if let Some(block) = round.due() {
+                ensure!(Agenda::<T>::contains_key(block, id), "a round is not on the agenda");
+            }
+        }
+        let behind = Behind::<T>::get();
+        ensure!(behind.is_none_or(|block| block <= now), "work is left over from a block that is to come");
+        // With what is due named for its own time alone, each is on the agenda once.
+        for (block, id, ()) in Agenda::<T>::iter() {
+            let round = Rounds::<T>::get(id).ok_or("the agenda names a round that does not exist")?;
+            ensure!(round.due() == Some(block), "the agenda names a round for another time");
+            ensure!(block > now || behind.is_some_and(|first| first <= block), "the agenda was passed over");
+        }
+        Ok(())
+    }
+
+    fn try_bonds() -> Result<(), TryRuntimeError> {
+        let mut bonds = BTreeMap::<T::AccountId, Balance>::new();
+        for (id, round) in Rounds::<T>::iter().filter(|(_, round)| round.holds_bonds()) {
+            for delta in Deltas::<T>::get(id) {
+                bonds.entry(delta.learner).or_default().saturating_accrue(round.terms.bond);
+            }
+        }
+        for who in frame_system::Account::<T>::iter_keys() {
+            let sum = bonds.remove(&who).unwrap_or_default();
+            let held = T::Currency::balance_on_hold(&HoldReason::DeltaBond.into(), &who);
+            ensure!(held == sum, "bonds of deltas are not what is held");
+        }
+        // On a local network there may be deltas without a bond, from accounts that are gone.
+        ensure!(bonds.values().all(|sum| *sum == 0), "a bond is from an account that does not exist");
         Ok(())
     }
 }

@@ -18,6 +18,28 @@ pub trait WeightInfo {
     fn fill_head() -> Weight;
     /// Cost of `release_heads`.
     fn release_heads(n: u32) -> Weight;
+    /// Cost of `open_round`.
+    fn open_round() -> Weight;
+    /// Cost of `submit_delta`.
+    fn submit_delta() -> Weight;
+    /// Cost of `publish`.
+    fn publish(h: u32, d: u32, e: u32) -> Weight;
+    /// Cost of `decide_round`.
+    fn decide_round(d: u32, e: u32) -> Weight;
+    /// Cost of `fail_round`.
+    fn fail_round(d: u32) -> Weight;
+    /// Cost of `agenda`.
+    fn agenda() -> Weight;
+    /// Cost of `agenda_block`.
+    fn agenda_block() -> Weight;
+    /// Cost of `end_empty_round`.
+    fn end_empty_round() -> Weight;
+    /// Cost of `start_evaluation`.
+    fn start_evaluation() -> Weight;
+    /// Cost of `lapse_round`.
+    fn lapse_round() -> Weight;
+    /// Cost of `sweep_rounds`.
+    fn sweep_rounds(n: u32) -> Weight;
 }
 
 /// Weights for a runtime `T`.
@@ -42,9 +64,82 @@ impl<T: crate::Config> WeightInfo for SubstrateWeight<T> {
     // n: 1 to 64.
     fn release_heads(n: u32) -> Weight {
         Weight::from_parts(41_537_000, 0)
-            .saturating_add(Weight::from_parts(27_658_022, 0).saturating_mul(n.into()))
-            .saturating_add(T::DbWeight::get().reads_writes(3, 1))
-            .saturating_add(T::DbWeight::get().reads(2u64.saturating_mul(n.into())))
+            .saturating_add(Weight::from_parts(43_120_000, 0).saturating_mul(n.into()))
+            .saturating_add(T::DbWeight::get().reads_writes(4, 2))
+            .saturating_add(T::DbWeight::get().reads(3u64.saturating_mul(n.into())))
+            .saturating_add(T::DbWeight::get().writes(4u64.saturating_mul(n.into())))
+    }
+
+    fn open_round() -> Weight {
+        Weight::from_parts(52_340_000, 0).saturating_add(T::DbWeight::get().reads_writes(8, 5))
+    }
+
+    fn submit_delta() -> Weight {
+        Weight::from_parts(118_450_000, 0).saturating_add(T::DbWeight::get().reads_writes(10, 4))
+    }
+
+    // h: 1024 to 131072.
+    // d: 1 to 32.
+    // e: 1 to 201.
+    fn publish(h: u32, d: u32, e: u32) -> Weight {
+        Weight::from_parts(312_600_000, 0)
+            .saturating_add(Weight::from_parts(16_200, 0).saturating_mul(h.into()))
+            .saturating_add(Weight::from_parts(62_400_000, 0).saturating_mul(d.into()))
+            .saturating_add(Weight::from_parts(59_800_000, 0).saturating_mul(e.into()))
+            .saturating_add(T::DbWeight::get().reads_writes(30, 21))
+            .saturating_add(T::DbWeight::get().reads(1u64.saturating_mul(d.into())))
+            .saturating_add(T::DbWeight::get().reads(1u64.saturating_mul(e.into())))
+            .saturating_add(T::DbWeight::get().writes(1u64.saturating_mul(d.into())))
+            .saturating_add(T::DbWeight::get().writes(1u64.saturating_mul(e.into())))
+    }
+
+    // d: 1 to 32.
+    // e: 1 to 201.
+    fn decide_round(d: u32, e: u32) -> Weight {
+        Weight::from_parts(84_700_000, 0)
+            .saturating_add(Weight::from_parts(83_500_000, 0).saturating_mul(d.into()))
+            .saturating_add(Weight::from_parts(21_900_000, 0).saturating_mul(e.into()))
+            .saturating_add(T::DbWeight::get().reads_writes(6, 6))
+            .saturating_add(T::DbWeight::get().reads(3u64.saturating_mul(d.into())))
+            .saturating_add(T::DbWeight::get().reads(1u64.saturating_mul(e.into())))
+            .saturating_add(T::DbWeight::get().writes(3u64.saturating_mul(d.into())))
+            .saturating_add(T::DbWeight::get().writes(1u64.saturating_mul(e.into())))
+    }
+
+    // d: 1 to 32.
+    fn fail_round(d: u32) -> Weight {
+        Weight::from_parts(38_200_000, 0)
+            .saturating_add(Weight::from_parts(46_300_000, 0).saturating_mul(d.into()))
+            .saturating_add(T::DbWeight::get().reads_writes(5, 4))
+            .saturating_add(T::DbWeight::get().reads(2u64.saturating_mul(d.into())))
+            .saturating_add(T::DbWeight::get().writes(2u64.saturating_mul(d.into())))
+    }
+
+    fn agenda() -> Weight {
+        Weight::from_parts(7_399_000, 0).saturating_add(T::DbWeight::get().reads_writes(2, 1))
+    }
+
+    fn agenda_block() -> Weight {
+        Weight::from_parts(4_797_000, 0).saturating_add(T::DbWeight::get().reads_writes(2, 0))
+    }
+
+    fn end_empty_round() -> Weight {
+        Weight::from_parts(41_600_000, 0).saturating_add(T::DbWeight::get().reads_writes(7, 5))
+    }
+
+    fn start_evaluation() -> Weight {
+        Weight::from_parts(39_900_000, 0).saturating_add(T::DbWeight::get().reads_writes(5, 2))
+    }
+
+    fn lapse_round() -> Weight {
+        Weight::from_parts(40_800_000, 0).saturating_add(T::DbWeight::get().reads_writes(6, 5))
+    }
+
+    // n: 0 to 4.
+    fn sweep_rounds(n: u32) -> Weight {
+        Weight::from_parts(31_700_000, 0)
+            .saturating_add(Weight::from_parts(9_600_000, 0).saturating_mul(n.into()))
+            .saturating_add(T::DbWeight::get().reads_writes(6, 1))
             .saturating_add(T::DbWeight::get().writes(2u64.saturating_mul(n.into())))
     }
 }

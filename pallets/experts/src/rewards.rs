@@ -1,0 +1,171 @@
+//! The money of a round: bonds of deltas, who gets what of them is lost, and what is paid for a head that has moved.
+
+use crate::{pallet::*, Accepted, Balance, Terms, Work};
+use alloc::vec::Vec;
+use blyan_primitives::{
+    learning::{DeltaOutcome, RoundId, Verdict},
+    pol::{reward_total, split_reward, Refusal},
+    traits::{Payout, Pool, Standings},
+};
+use frame_support::{
+    defensive,
+    pallet_prelude::DispatchResult,
+    traits::{
+        fungible::{Balanced, BalancedHold, MutateHold},
+        tokens::Precision,
+        Imbalance, OnUnbalanced,
+    },
+};
+use polkadot_sdk::*;
+
+/// What becomes of a delta's bond and of its learner's standing.
+struct Consequence {
+    lost: Balance,
+    /// Whether the submission counts as a success; nothing when it counts as neither.
+    success: Option<bool>,
+}
+
+impl Consequence {
+    fn of(outcome: DeltaOutcome, terms: &Terms) -> Self {
+        let fee = terms.useless_fee.of(terms.bond);
+        match outcome {
+            DeltaOutcome::Merged(_) => Self { lost: 0, success: Some(true) },
+            // Honest work that did not help. Why nothing at all is merged is never said of a single delta.
+            DeltaOutcome::Refused(Refusal::NoGain | Refusal::Unsure | Refusal::NothingMerged) => {
+                Self { lost: fee, success: Some(false) }
+            },
+            DeltaOutcome::Refused(Refusal::Malformed | Refusal::Copied | Refusal::Harmful | Refusal::Leaked) => {
+                Self { lost: terms.bond, success: Some(false) }
+            },
+            // The work of a committee that had nothing to measure is paid. Whether the learner was away on purpose nobody knows.
+            DeltaOutcome::Withheld => Self { lost: fee, success: None },
+        }
+    }
+}
+
+impl<T: Config> Pallet<T> {
+    /// Holds the bond of a delta. The Pact of a local network can do without.
+    pub(crate) fn hold_bond(learner: &T::AccountId, bond: Balance) -> DispatchResult {
+        if bond == 0 {
+            return Ok(());
+        }
+        T::Currency::hold(&HoldReason::DeltaBond.into(), learner, bond)
+    }
+
+    /// Takes what is lost of a learner's bond and returns the rest, and says how much is returned. What cannot be returned is
+    /// lost like the other part: nothing stays held for a delta that is judged.
+    fn release_bond(learner: &T::AccountId, bond: Balance, lost: Balance) -> (CreditOf<T>, Balance) {
+        let (reason, rest) = (HoldReason::DeltaBond.into(), bond.saturating_sub(lost));
+        let mut credit = CreditOf::<T>::zero();
+        let mut take = |amount: Balance| {
+            if amount > 0 {
+                let (taken, _) = T::Currency::slash(&reason, learner, amount);
+                credit.subsume(taken);
+            }
+        };
+        take(lost.min(bond));
+        let mut returned = 0;
+        if rest > 0 {
+            match T::Currency::release(&reason, learner, rest, Precision::Exact) {
+                Ok(amount) => returned = amount,
+                Err(_) => {
+                    defensive!("the bond of a delta is held");
+                    take(rest);
+                },
+            }
+        }
+        (credit, returned)
+    }
+
+    /// Returns the bonds of a round's deltas whole.
+    pub(crate) fn return_bonds(id: RoundId, round: &RoundOf<T>) {
+        for (index, delta) in (0u32..).zip(Deltas::<T>::get(id)) {
+            let (lost, amount) = Self::release_bond(&delta.learner, round.terms.bond, 0);
+            T::OnForfeit::on_unbalanced(lost);
+            Self::deposit_event(Event::BondReturned { round: id, index, learner: delta.learner, amount });
+        }
+    }
+
+    /// Settles the bonds of a round's deltas as a verdict says. What is lost is for those who have evaluated them.
+    pub(crate) fn settle_bonds(id: RoundId, round: &RoundOf<T>, verdict: &Verdict<T::AccountId>) {
+        let mut deltas = Deltas::<T>::get(id);
+        let mut forfeit = CreditOf::<T>::zero();
+        for ((index, delta), outcome) in (0u32..).zip(deltas.iter_mut()).zip(&verdict.deltas) {
+            delta.outcome = Some(*outcome);
+            let Consequence { lost, success } = Consequence::of(*outcome, &round.terms);
+            let (credit, returned) = Self::release_bond(&delta.learner, round.terms.bond, lost);
+            let (learner, lost, outcome) = (delta.learner.clone(), credit.peek(), *outcome);
+            // Parts of one issuance do not overflow when they are put together.
+            forfeit.subsume(credit);
+            Self::deposit_event(Event::DeltaJudged { round: id, index, learner, outcome, returned, lost });
+            match success {
+                Some(true) => T::Standings::succeed(&delta.learner),
+                Some(false) => T::Standings::fail(&delta.learner),
+                None => {},
+            }
+        }
+        Deltas::<T>::insert(id, deltas);
+        Self::share_forfeit(id, forfeit, &verdict.evaluators);
+    }
+
+    /// Gives what was lost to the evaluators in equal parts, and what that leaves to [`Config::OnForfeit`].
+    fn share_forfeit(id: RoundId, mut forfeit: CreditOf<T>, evaluators: &[T::AccountId]) {
+        let each = forfeit.peek().checked_div(evaluators.len() as u128).unwrap_or(0);
+        if each > 0 {
+            for evaluator in evaluators {
+                let part = forfeit.extract(each);
+                let amount = part.peek();
+                match T::Currency::resolve(evaluator, part) {
+                    Ok(()) => {
+                        let evaluator = evaluator.clone();
+                        Self::deposit_event(Event::ForfeitShared { round: id, evaluator, amount });
+                    },
+                    // It would not suffice to open the account.
+                    Err(part) => forfeit.subsume(part),
+                }
+            }
+        }
+        let amount = forfeit.peek();
+        if amount > 0 {
+            T::OnForfeit::on_unbalanced(forfeit);
+            Self::deposit_event(Event::ForfeitLeft { round: id, amount });
+        }
+    }
+
+    /// Pays for the work of a round whose candidate is the head, and says how many deltas that was about.
+    pub(crate) fn reward(
+        id: RoundId,
+        terms: &Terms,
+        accepted: &Accepted,
+        publisher: &T::AccountId,
+        evaluators: &[T::AccountId],
+    ) -> u32 {
+        let deltas = Deltas::<T>::get(id);
+        let weight = |delta: &DeltaOf<T>| match delta.outcome {
+            Some(DeltaOutcome::Merged(weight)) => weight,
+            _ => 0,
+        };
+        let weights = deltas.iter().map(weight).collect::<Vec<_>>();
+        let total = reward_total(terms.reward, accepted.gain, T::Payout::available(Pool::Learning));
+        let reward = split_reward(total, &weights, evaluators.len() as u32, &terms.shares);
+        for (delta, amount) in deltas.iter().zip(reward.learners) {
+            Self::pay(id, &delta.learner, Work::Delta, amount);
+        }
+        Self::pay(id, publisher, Work::Publication, reward.primary);
+        for evaluator in evaluators {
+            Self::pay(id, evaluator, Work::Evaluation, reward.evaluator);
+        }
+        deltas.len() as u32
+    }
+
+    /// Pays for a piece of work. What the pool does not pay stays in it.
+    fn pay(round: RoundId, who: &T::AccountId, work: Work, amount: Balance) {
+        if amount == 0 {
+            return;
+        }
+        let amount = T::Payout::pay(Pool::Learning, who, amount);
+        if amount > 0 {
+            Self::deposit_event(Event::Rewarded { round, who: who.clone(), work, amount });
+        }
+    }
+}
