@@ -1,5 +1,13 @@
+mod agenda;
 mod genesis;
 mod heads;
+mod history;
+mod model;
+mod publication;
 mod registration;
+mod rounds;
 mod state;
+mod submission;
+mod sweeping;
 mod uses;
+mod verdicts;

@@ -9,6 +9,7 @@ use codec::Encode;
 use frame_support::{
     assert_noop, assert_ok,
     traits::{fungible::InspectHold, Hooks},
+    weights::Weight,
 };
 use polkadot_sdk::*;
 use sp_runtime::TokenError;
@@ -270,5 +271,40 @@ fn blocks_without_deposit_are_refused() {
 #[should_panic(expected = "MaxReleased is 0")]
 fn heads_that_are_never_released_are_refused() {
     MostReleased::set(0);
+    Experts::integrity_test();
+}
+
+#[test]
+#[should_panic(expected = "HeadHistory is 0")]
+fn heads_that_are_forgotten_at_once_are_refused() {
+    Remembered::set(0);
+    Experts::integrity_test();
+}
+
+#[test]
+#[should_panic(expected = "MaxOpenRounds is 0")]
+fn rounds_that_nobody_can_open_are_refused() {
+    MostRounds::set(0);
+    Experts::integrity_test();
+}
+
+#[test]
+#[should_panic(expected = "MaxDeltaSize is 0")]
+fn deltas_that_nobody_can_submit_are_refused() {
+    LargestDelta::set(0);
+    Experts::integrity_test();
+}
+
+#[test]
+#[should_panic(expected = "MaxEndings is 0")]
+fn rounds_that_never_end_are_refused() {
+    MostEndings::set(0);
+    Experts::integrity_test();
+}
+
+#[test]
+#[should_panic(expected = "MaxEndings is too large")]
+fn endings_that_fill_a_block_are_refused() {
+    StartWeight::set(Weight::from_parts(1_000_000_000_000, 0));
     Experts::integrity_test();
 }
