@@ -9,22 +9,28 @@
     reason = "never part of a chain's runtime: what goes wrong here is to stop a benchmark"
 )]
 
-use crate::{AccountId, AllPalletsWithSystem, Experts, Meta, Runtime, RuntimeOrigin, Signature};
+use crate::{
+    AccountId, AllPalletsWithSystem, Balances, Economy, Experts, Meta, Pact, Runtime, RuntimeOrigin, Signature, Staking,
+};
 use alloc::{string::String, vec::Vec};
 use blyan_primitives::{
-    block::{BlockKind, BlockRecord, DType, Form, Layout, PayloadType, Quantisation},
+    block::{BlockHeader, BlockKind, BlockRecord, DType, Form, Layout, PayloadType, Quantisation},
     hardware::HardwareProfile,
     hash::blake2_256,
-    ids::{ContentHash, HardwareId, SpecId, TileRoot},
+    ids::{ContentHash, HardwareId, SlotId, SpecId, TileRoot},
+    learning::{Codec, DeltaHeader, ItemRange, RoundId},
     payment::Voucher,
     spec::{Dimensions, F32Bits, ModelSpec, Name, MAX_LAYERS},
-    traits::SlotHeads,
+    traits::{PactProvider, Pool, SlotHeads, SpecRegistry},
     version::{SemVer, VersionRange},
     worker::{Region, Roles, WorkerInfo},
 };
 use codec::Encode;
 use frame_benchmarking::{BenchmarkBatch, BenchmarkConfig, BenchmarkList};
-use frame_support::traits::{StorageInfo, StorageInfoTrait, WhitelistedStorageKeys};
+use frame_support::{
+    traits::{fungible::Mutate, StorageInfo, StorageInfoTrait, WhitelistedStorageKeys},
+    BoundedVec,
+};
 use polkadot_sdk::*;
 use sp_core::crypto::KeyTypeId;
 use sp_runtime::{traits::IdentifyAccount, MultiSigner};
@@ -45,6 +51,7 @@ frame_benchmarking::define_benchmarks!(
     [pallet_blyan_meta, crate::Meta]
     [pallet_blyan_workers, crate::Workers]
     [pallet_blyan_inference, crate::Inference]
+    [pallet_blyan_pol, crate::Pol]
     [pallet_blyan_pact, crate::Pact]
     [pallet_blyan_economy, crate::Economy]
     [pallet_blyan_staking, crate::Staking]
@@ -129,7 +136,126 @@ impl pallet_blyan_meta::BenchmarkHelper for Helper {
     }
 }
 
-impl pallet_blyan_experts::BenchmarkHelper for Helper {
+/// Registers a worker of an account.
+fn add_worker(account: &AccountId, key: [u8; 32], roles: Roles) {
+    let peer_id: Vec<u8> = [0x00, 36].into_iter().chain([7; 36]).collect();
+    let info = WorkerInfo {
+        key,
+        peer_id: peer_id.try_into().expect("it is short enough"),
+        addresses: Default::default(),
+        region: Region::new("DE").expect("it is a region"),
+        hardware: HardwareProfile { ram_mib: 1024, cpu_threads: 8, ..Default::default() },
+        hardware_id: HardwareId([3; 32]),
+        roles,
+    };
+    let tier = info.hardware.tier();
+    let record = pallet_blyan_workers::WorkerRecord { info, tier, registered_at: 0 };
+    pallet_blyan_workers::Workers::<Runtime>::insert(account, record);
+}
+
+/// A spec of these dimensions that needs no blocks.
+fn bare_spec(dimensions: &Dimensions) -> ModelSpec {
+    let version = SemVer::new(1, 0, 0);
+    let [tokenizer, trunk, router] = [1, 2, 3].map(|byte| ContentHash([byte; 32]));
+    ModelSpec {
+        name: Name::new("benchmark").expect("it is a name"),
+        version,
+        compatible: VersionRange::caret(version),
+        parent: None,
+        dimensions: dimensions.clone(),
+        tokenizer,
+        trunk,
+        router,
+    }
+}
+
+impl pallet_blyan_pol::BenchmarkHelper<AccountId> for Helper {
+    fn add_evaluator(account: &AccountId) {
+        add_worker(account, *account.as_ref(), Roles::EVALUATE);
+        let bond = <Pact as PactProvider>::pact().staking.min_worker_bond;
+        <Balances as Mutate<AccountId>>::set_balance(account, bond.saturating_mul(2));
+        Staking::bond_worker(RuntimeOrigin::signed(account.clone()), bond).expect("it can pay");
+    }
+
+    fn publish_spec(dimensions: &Dimensions) -> SpecId {
+        let spec = bare_spec(dimensions);
+        let id = spec.id();
+        let record = pallet_blyan_meta::SpecRecord {
+            spec,
+            lineage: id,
+            status: pallet_blyan_meta::Status::Active,
+            published_at: 0,
+        };
+        pallet_blyan_meta::Specs::<Runtime>::insert(id, record);
+        id
+    }
+
+    fn register(header: &BlockHeader) {
+        let record = BlockRecord::new(header, header.encoded_size() as u32, None, None).expect("it is sound");
+        let entry =
+            pallet_blyan_experts::BlockEntry { record, genesis: true, registrants: 0, uses: 0, registered_at: 0 };
+        pallet_blyan_experts::Blocks::<Runtime>::insert(header.content_hash(), entry);
+    }
+
+    fn evaluated_round(spec: SpecId, deltas: u32) -> RoundId {
+        let block = ContentHash([5; 32]);
+        let round = pallet_blyan_experts::Round {
+            slot: SlotId { lineage: spec, layer: 0, index: 0 },
+            spec,
+            base: block,
+            master: block,
+            terms: pallet_blyan_experts::Terms::of(&<Pact as PactProvider>::pact()),
+            opened_at: 0,
+            phase: pallet_blyan_experts::Phase::Evaluating,
+        };
+        let header = DeltaHeader {
+            base: block,
+            block,
+            serving: block,
+            size: 1,
+            codec: Codec::LowRank,
+            manifest: [6; 32],
+            data: ItemRange { block, first: 0, count: 1 << 20 },
+        };
+        let delta = pallet_blyan_experts::Delta { learner: AccountId::new([9; 32]), header, outcome: None };
+        let id = 7;
+        pallet_blyan_experts::Rounds::<Runtime>::insert(id, round);
+        let deltas = alloc::vec![delta; deltas as usize];
+        pallet_blyan_experts::Deltas::<Runtime>::insert(id, BoundedVec::truncate_from(deltas));
+        id
+    }
+
+    fn provide_seed() {
+        // Babe keeps it to itself. Beginnings of the last epoch and of the present one.
+        let key = frame_support::storage::storage_prefix(b"Babe", b"EpochStart");
+        frame_support::storage::unhashed::put(&key, &(10u32, 20u32));
+    }
+}
+
+impl pallet_blyan_experts::BenchmarkHelper<AccountId> for Helper {
+    fn live_slot() -> (SpecId, SlotId) {
+        let spec = *pallet_blyan_meta::ActiveSpecs::<Runtime>::get().first().expect("the genesis has a model");
+        let (lineage, _) = <Meta as SpecRegistry>::known_spec(spec).expect("it is known");
+        (spec, SlotId { lineage, layer: 0, index: 0 })
+    }
+
+    fn add_worker(account: &AccountId) {
+        add_worker(account, *account.as_ref(), Roles::ALL);
+    }
+
+    fn training_items() -> ItemRange {
+        let block = ContentHash([0x17; 32]);
+        let set = pallet_blyan_pol::ItemSet { purpose: pallet_blyan_pol::Purpose::Training, items: 1 << 20 };
+        pallet_blyan_pol::Sets::<Runtime>::insert(block, set);
+        ItemRange { block, first: 0, count: 512 }
+    }
+
+    fn fill_learning_pool() {
+        let most = <Pact as PactProvider>::pact().rounds.reward;
+        let pool = Economy::pool_account(Pool::Learning);
+        <Balances as Mutate<AccountId>>::set_balance(&pool, most.saturating_mul(2));
+    }
+
     fn publish_spec() -> SpecId {
         let dimensions = Dimensions {
             // As many as one call can release a slot of.
@@ -152,17 +278,7 @@ impl pallet_blyan_experts::BenchmarkHelper for Helper {
         };
         let [tokenizer, trunk, router] =
             <Self as pallet_blyan_meta::BenchmarkHelper>::register_shared_blocks(&dimensions);
-        let version = SemVer::new(1, 0, 0);
-        let spec = ModelSpec {
-            name: Name::new("benchmark").expect("it is a name"),
-            version,
-            compatible: VersionRange::caret(version),
-            parent: None,
-            dimensions,
-            tokenizer,
-            trunk,
-            router,
-        };
+        let spec = ModelSpec { tokenizer, trunk, router, ..bare_spec(&dimensions) };
         let id = spec.id();
         Meta::publish(RuntimeOrigin::root(), spec).expect("the spec is sound");
         id
@@ -175,19 +291,7 @@ impl pallet_blyan_experts::BenchmarkHelper for Helper {
 
 impl pallet_blyan_inference::BenchmarkHelper<AccountId, Signature> for Helper {
     fn register_gateway(account: &AccountId, key: [u8; 32]) {
-        let peer_id: Vec<u8> = [0x00, 36].into_iter().chain([7; 36]).collect();
-        let info = WorkerInfo {
-            key,
-            peer_id: peer_id.try_into().expect("it is short enough"),
-            addresses: Default::default(),
-            region: Region::new("DE").expect("it is a region"),
-            hardware: HardwareProfile { ram_mib: 1024, cpu_threads: 8, ..Default::default() },
-            hardware_id: HardwareId([3; 32]),
-            roles: Roles::SERVE.union(Roles::GATEWAY),
-        };
-        let tier = info.hardware.tier();
-        let record = pallet_blyan_workers::WorkerRecord { info, tier, registered_at: 0 };
-        pallet_blyan_workers::Workers::<Runtime>::insert(account, record);
+        add_worker(account, key, Roles::SERVE.union(Roles::GATEWAY));
     }
 
     fn sign_wrapped(voucher: &Voucher, genesis: &[u8]) -> (AccountId, Signature) {

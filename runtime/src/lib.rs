@@ -2,8 +2,8 @@
 //!
 //! Consensus is BABE with GRANDPA finality over a set of validators that sessions rotate; accounts, fees and governance
 //! of small things come from the SDK's pallets; what the chain is for is in ours: [`Meta`] (model specifications),
-//! [`Experts`] (weight blocks and slot heads), [`Workers`] (who executes) and [`Inference`] (receipts and payment). Ours too
-//! are what holds it together: [`Pact`] (the numbers that all agree on), [`Economy`] (issuance and pools), [`Staking`] (who
+//! [`Experts`] (weight blocks, slot heads, and the rounds in which heads change), [`Pol`] (what deltas are worth), [`Workers`]
+//! (who executes) and [`Inference`] (receipts and payment). Ours too are what holds it together: [`Pact`] (the numbers that all agree on), [`Economy`] (issuance and pools), [`Staking`] (who
 //! validates, and what is at stake) and [`Dao`] (one machine, one vote).
 //!
 //! - [`configs`]: how each pallet is configured, a file per pallet.
@@ -216,4 +216,6 @@ mod runtime {
     pub type Workers = pallet_blyan_workers;
     #[runtime::pallet_index(53)]
     pub type Inference = pallet_blyan_inference;
+    #[runtime::pallet_index(54)]
+    pub type Pol = pallet_blyan_pol;
 }

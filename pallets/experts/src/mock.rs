@@ -214,6 +214,10 @@ impl Evaluations for Others {
         Started::mutate(|started| started.push(id));
         Ok(())
     }
+
+    fn forget(id: RoundId) {
+        Started::mutate(|started| started.retain(|other| *other != id));
+    }
 }
 
 pub(crate) const UNAVAILABLE: DispatchError = DispatchError::Unavailable;

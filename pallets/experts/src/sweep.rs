@@ -3,7 +3,7 @@
 
 use crate::{pallet::*, Phase, WeightInfo};
 use alloc::vec::Vec;
-use blyan_primitives::learning::RoundId;
+use blyan_primitives::learning::{Evaluations, RoundId};
 use frame_support::pallet_prelude::{Get, Weight};
 use frame_system::pallet_prelude::BlockNumberFor;
 use polkadot_sdk::*;
@@ -44,6 +44,7 @@ impl<T: Config> Pallet<T> {
             }
             Rounds::<T>::remove(id);
             Deltas::<T>::remove(id);
+            T::Evaluations::forget(id);
             removed = removed.saturating_add(1);
             Self::deposit_event(Event::RoundRemoved { round: id });
         }

@@ -22,7 +22,7 @@ use frame_support::{
     pallet_prelude::{DispatchResult, Get},
 };
 use polkadot_sdk::*;
-use sp_runtime::traits::{Saturating, UniqueSaturatedInto};
+use sp_runtime::traits::{One, Saturating, UniqueSaturatedInto};
 
 impl<T: Config> From<MoveError> for Error<T> {
     fn from(error: MoveError) -> Self {
@@ -89,11 +89,8 @@ impl<T: Config> Pallet<T> {
 
     /// A reveal whose scores nobody has posted is nobody's.
     pub(crate) fn end_scores(id: EvaluationId, evaluation: EvaluationOf<T>) {
-        let silent: Vec<[u8; 32]> =
-            Reveals::<T>::iter_prefix(id).filter(|(_, entry)| !entry.posted).map(|(name, _)| name).collect();
-        for name in silent {
-            Self::refute(id, &evaluation, name);
-        }
+        let silent = Reveals::<T>::iter_prefix(id).filter(|(_, entry)| !entry.posted).map(|(name, _)| name).collect();
+        Self::refute(id, &evaluation, &silent);
         Self::next_cell(id, evaluation);
     }
 
@@ -139,11 +136,8 @@ impl<T: Config> Pallet<T> {
         if !is_share(weight, all, evaluation.learning.quorum) {
             return false;
         }
-        for (name, candidate) in found {
-            if candidate != most {
-                Self::refute(id, evaluation, name);
-            }
-        }
+        let differs = |(_, candidate): &([u8; 32], _)| *candidate != most;
+        Self::refute(id, evaluation, &found.into_iter().filter(differs).map(|(name, _)| name).collect());
         true
     }
 
@@ -207,7 +201,7 @@ impl<T: Config> Pallet<T> {
             let number = evaluation.games;
             evaluation.games = number.saturating_add(1);
             let until = Self::move_ends(&evaluation);
-            Games::<T>::insert(id, number, GameEntry { cell: place, game, until });
+            Games::<T>::insert(id, number, GameEntry { cell: place, game, until, right: None });
             Agenda::<T>::insert(until, Due::Move(id, number), ());
             for root in [first, second] {
                 Traces::<T>::mutate(id, root, |entry| {
@@ -240,8 +234,10 @@ impl<T: Config> Pallet<T> {
         Ok(())
     }
 
+    /// What follows from it for others can be much: that is for the agenda of the next block.
     pub(crate) fn do_settle(id: EvaluationId, number: u32, side: Side, evidence: Evidence) -> DispatchResult {
-        let entry = Games::<T>::get(id, number).ok_or(Error::<T>::UnknownGame)?;
+        let mut entry = Games::<T>::get(id, number).ok_or(Error::<T>::UnknownGame)?;
+        ensure!(entry.right.is_none(), Error::<T>::NotNow);
         let evaluation = Evaluations::<T>::get(id).ok_or(Error::<T>::UnknownEvaluation)?;
         let (_, before) = entry.game.word().ok_or(Error::<T>::NotNow)?;
         let shape = Self::shape(&evaluation)?;
@@ -254,7 +250,11 @@ impl<T: Config> Pallet<T> {
         let right = entry.game.settle::<F32, _>(&shape, &mut values);
         let right = right.map_err(|_| Error::<T>::EvidenceMissing)?.ok_or(Error::<T>::NotNow)?;
         Agenda::<T>::remove(entry.until, Due::Move(id, number));
-        Self::end_game(id, evaluation, number, right);
+        entry.until = frame_system::Pallet::<T>::block_number().saturating_add(One::one());
+        entry.right = Some(right);
+        Agenda::<T>::insert(entry.until, Due::Move(id, number), ());
+        Games::<T>::insert(id, number, entry);
+        Self::deposit_event(Event::GameSettled { evaluation: id, game: number, right });
         Ok(())
     }
 
@@ -267,9 +267,10 @@ impl<T: Config> Pallet<T> {
                 delta.and_then(|(index, _)| T::Rounds::delta(id, *index)).map(|delta| delta.header.serving)
             },
             // All reveals that are left have the same.
-            Target::Candidate => {
-                Reveals::<T>::iter_prefix(id).next().and_then(|(_, entry)| entry.reveal.candidate).map(|found| found.serving)
-            },
+            Target::Candidate => Reveals::<T>::iter_prefix(id)
+                .next()
+                .and_then(|(_, entry)| entry.reveal.candidate)
+                .map(|found| found.serving),
         };
         let block = block.ok_or(Error::<T>::UnknownReveal)?;
         let [trunk, router] = Self::blocks_of(evaluation.spec)?;
@@ -288,13 +289,13 @@ impl<T: Config> Pallet<T> {
         items.get(cell.item as usize).copied().ok_or(Error::<T>::UnknownReveal)
     }
 
-    /// Time is over for a move: who still owes it has lost.
+    /// A game is settled, or time is over for a move: who still owes it has lost.
     pub(crate) fn end_move(id: EvaluationId, number: u32) {
         let (Some(entry), Some(evaluation)) = (Games::<T>::get(id, number), Evaluations::<T>::get(id)) else {
             defensive!("the agenda names a game that does not exist");
             return;
         };
-        let right = Side::BOTH.map(|side| !entry.game.is_due(side));
+        let right = entry.right.unwrap_or_else(|| Side::BOTH.map(|side| !entry.game.is_due(side)));
         Self::end_game(id, evaluation, number, right);
     }
 
@@ -339,13 +340,11 @@ impl<T: Config> Pallet<T> {
         for (who, seat) in posted {
             Seats::<T>::insert(id, who, Seat { trace: None, ..seat });
         }
-        let wrong: Vec<[u8; 32]> = PostedScores::<T>::iter_prefix(id)
+        let wrong = PostedScores::<T>::iter_prefix(id)
             .filter(|(_, scores)| scores.get(cell as usize).copied() != score)
             .map(|(name, _)| name)
             .collect();
-        for name in wrong {
-            Self::refute(id, &evaluation, name);
-        }
+        Self::refute(id, &evaluation, &wrong);
         Self::deposit_event(Event::CellResolved { evaluation: id, cell, score });
         Self::next_cell(id, evaluation);
     }

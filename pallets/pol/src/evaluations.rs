@@ -1,6 +1,9 @@
 //! The life of an evaluation: when it begins, who is on its committee, and what happens when a phase ends.
 
-use crate::{evaluators::StakeTree, pallet::*, Due, Evaluation, EvaluationId, Phase, Purpose, Seat, SeedAfter, WeightInfo, MAX_SCORES};
+use crate::{
+    evaluators::StakeTree, pallet::*, Due, Evaluation, EvaluationId, Phase, Purpose, Seat, SeedAfter, WeightInfo,
+    MAX_SCORES,
+};
 use alloc::vec::Vec;
 use blyan_primitives::{
     learning::{Evaluations as HasRoundsEvaluated, Rounds as KeepsRounds},
@@ -69,6 +72,16 @@ impl<T: Config> HasRoundsEvaluated for Pallet<T> {
         Self::enter(id, evaluation, Phase::Waiting, RETRY);
         Ok(())
     }
+
+    fn forget(id: EvaluationId) {
+        let is_over = Evaluations::<T>::get(id).is_none_or(|evaluation| evaluation.phase == Phase::Over);
+        if !is_over {
+            defensive!("an evaluation that goes on is to be forgotten");
+            return;
+        }
+        Evaluations::<T>::remove(id);
+        Verdicts::<T>::remove(id);
+    }
 }
 
 impl<T: Config> Pallet<T> {
@@ -86,41 +99,74 @@ impl<T: Config> Pallet<T> {
 
     /// Works through what is due in block `now`, after what was left over from blocks before: [`Config::MaxEndings`] of it at
     /// most. What is left over waits for the next block.
-    pub(crate) fn work_through_agenda(now: BlockNumberFor<T>) {
+    pub(crate) fn work_through_agenda(now: BlockNumberFor<T>) -> Weight {
+        let mut weight = T::WeightInfo::agenda();
         let mut block = Behind::<T>::take().unwrap_or(now);
         let mut left = T::MaxEndings::get();
         for _ in 0..CATCH_UP {
+            weight = weight.saturating_add(T::WeightInfo::agenda_block());
             // Collected first: what ends puts something new on the agenda.
             let due: Vec<Due> = Agenda::<T>::drain_prefix(block).map(|(due, ())| due).take(left as usize).collect();
             for due in due {
                 left = left.saturating_sub(1);
-                match due {
+                weight = weight.saturating_add(match due {
                     Due::Phase(id) => Self::end_phase(id),
-                    Due::Move(id, game) => Self::end_move(id, game),
-                }
+                    Due::Move(id, game) => {
+                        Self::end_move(id, game);
+                        Self::weight_of_move()
+                    },
+                });
             }
             if left == 0 {
                 break;
             }
             block = block.saturating_add(One::one());
             if block > now {
-                return;
+                return weight;
             }
         }
         Behind::<T>::put(block);
+        weight
     }
 
     /// The most that [`Self::work_through_agenda`] takes.
     pub fn heaviest_agenda() -> Weight {
-        let each = T::WeightInfo::draw().max(T::WeightInfo::end_phase()).max(T::WeightInfo::end_move());
-        T::WeightInfo::agenda().saturating_add(each.saturating_mul(T::MaxEndings::get().into()))
+        let phases =
+            [Phase::Waiting, Phase::Availability, Phase::Commit, Phase::Reveal, Phase::Scores, Phase::Traces(0)];
+        let each =
+            phases.into_iter().map(Self::weight_of_phase).fold(Self::weight_of_move(), |most, each| most.max(each));
+        T::WeightInfo::agenda()
+            .saturating_add(T::WeightInfo::agenda_block().saturating_mul(CATCH_UP.into()))
+            .saturating_add(each.saturating_mul(T::MaxEndings::get().into()))
     }
 
-    fn end_phase(id: EvaluationId) {
+    /// The most that the end of a phase takes, with the largest committee there can be.
+    fn weight_of_phase(phase: Phase) -> Weight {
+        let own = match phase {
+            Phase::Waiting => T::WeightInfo::draw(),
+            // Where all are absent, or some are, and others have all revealed something else.
+            Phase::Availability => T::WeightInfo::end_availability(),
+            Phase::Reveal => T::WeightInfo::end_reveal().max(T::WeightInfo::end_availability()),
+            Phase::Scores => T::WeightInfo::end_scores(),
+            Phase::Traces(_) => T::WeightInfo::end_traces(),
+            Phase::Commit | Phase::Games(_) | Phase::Over => return T::WeightInfo::end_commit(),
+        };
+        own.saturating_add(T::DecisionWeight::get())
+    }
+
+    /// The most that the end of a game takes: it can be the last of a cell, with which reveals are refuted, and the next cell
+    /// is looked for.
+    fn weight_of_move() -> Weight {
+        T::WeightInfo::end_move().saturating_add(Self::weight_of_phase(Phase::Scores))
+    }
+
+    /// Ends a phase, and says what that costs.
+    fn end_phase(id: EvaluationId) -> Weight {
         let Some(evaluation) = Evaluations::<T>::get(id) else {
             defensive!("the agenda names an evaluation that does not exist");
-            return;
+            return T::WeightInfo::end_commit();
         };
+        let weight = Self::weight_of_phase(evaluation.phase);
         match evaluation.phase {
             Phase::Waiting => Self::draw(id, evaluation),
             Phase::Availability => Self::end_availability(id, evaluation),
@@ -135,6 +181,7 @@ impl<T: Config> Pallet<T> {
                 defensive!("the agenda names an evaluation that waits for nothing");
             },
         }
+        weight
     }
 
     /// Draws the committee, once there is randomness that nobody could know when the round took its last delta.

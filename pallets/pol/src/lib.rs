@@ -56,6 +56,8 @@ pub mod weights;
 
 use polkadot_sdk::*;
 
+#[cfg(feature = "runtime-benchmarks")]
+pub use benchmarking::BenchmarkHelper;
 pub use evaluations::{CATCH_UP, MAX_ATTEMPTS};
 pub use pallet::*;
 pub use types::{
@@ -130,6 +132,9 @@ pub mod pallet {
         /// Randomness.
         type Seed: SeedAfter<BlockNumberFor<Self>>;
 
+        /// The most that [`Rounds::decided`] and [`Rounds::failed`] take.
+        type DecisionWeight: Get<Weight>;
+
         /// Who says what is measured on.
         type GovernanceOrigin: EnsureOrigin<Self::RuntimeOrigin>;
 
@@ -145,8 +150,12 @@ pub mod pallet {
         #[pallet::constant]
         type MaxEndings: Get<u32>;
 
-        /// What each call costs.
+        /// What calls and hooks cost.
         type WeightInfo: WeightInfo;
+
+        /// Makes for benchmarks what other pallets have.
+        #[cfg(feature = "runtime-benchmarks")]
+        type BenchmarkHelper: BenchmarkHelper<Self::AccountId>;
     }
 
     /// Everybody who can be drawn.
@@ -183,8 +192,7 @@ pub mod pallet {
 
     /// The committee of each evaluation.
     #[pallet::storage]
-    pub type Seats<T: Config> =
-        StorageDoubleMap<_, Twox64Concat, EvaluationId, Blake2_128Concat, T::AccountId, Seat>;
+    pub type Seats<T: Config> = StorageDoubleMap<_, Twox64Concat, EvaluationId, Blake2_128Concat, T::AccountId, Seat>;
 
     /// How many members each committee has.
     #[pallet::storage]
@@ -397,8 +405,18 @@ pub mod pallet {
             /// Whether both have made theirs, and something else is due.
             goes_on: bool,
         },
-        /// A game is over.
+        /// The value that a game has come down to was computed by the chain.
         #[codec(index = 20)]
+        GameSettled {
+            /// The evaluation.
+            evaluation: EvaluationId,
+            /// The game.
+            game: u32,
+            /// Whether the first side was right, and the second.
+            right: [bool; 2],
+        },
+        /// A game is over.
+        #[codec(index = 21)]
         GameEnded {
             /// The evaluation.
             evaluation: EvaluationId,
@@ -408,7 +426,7 @@ pub mod pallet {
             right: [bool; 2],
         },
         /// It is known what is right in a cell.
-        #[codec(index = 21)]
+        #[codec(index = 22)]
         CellResolved {
             /// The evaluation.
             evaluation: EvaluationId,
@@ -418,7 +436,7 @@ pub mod pallet {
             score: Option<u64>,
         },
         /// A round has a verdict.
-        #[codec(index = 22)]
+        #[codec(index = 23)]
         Decided {
             /// The evaluation.
             evaluation: EvaluationId,
@@ -430,7 +448,7 @@ pub mod pallet {
             gain: i64,
         },
         /// A committee has come to nothing, and another is drawn.
-        #[codec(index = 23)]
+        #[codec(index = 24)]
         Redrawn {
             /// The evaluation.
             evaluation: EvaluationId,
@@ -438,7 +456,7 @@ pub mod pallet {
             attempt: u8,
         },
         /// No committee has come to anything.
-        #[codec(index = 24)]
+        #[codec(index = 25)]
         EvaluationFailed {
             /// The evaluation.
             evaluation: EvaluationId,
@@ -564,12 +582,16 @@ pub mod pallet {
     #[pallet::hooks]
     impl<T: Config> Hooks<BlockNumberFor<T>> for Pallet<T> {
         fn on_initialize(now: BlockNumberFor<T>) -> Weight {
-            Self::work_through_agenda(now);
-            Self::heaviest_agenda()
+            Self::work_through_agenda(now)
         }
 
         fn integrity_test() {
             assert!(T::MaxEndings::get() > 0, "MaxEndings is 0: no phase would ever end");
+            let quarter = T::BlockWeights::get().max_block.saturating_div(4);
+            assert!(
+                Self::heaviest_agenda().all_lte(quarter),
+                "MaxEndings is too large: phases that end could fill more than a quarter of a block"
+            );
             assert!(T::MaxActive::get() > 0, "MaxActive is 0: no round would ever be evaluated");
             assert!(
                 (2..=MAX_ITEM_TOKENS).contains(&T::ItemTokens::get()),

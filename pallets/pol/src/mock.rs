@@ -8,20 +8,20 @@ use crate::{Purpose, SeedAfter};
 use blyan_primitives::{
     block::{BlockHeader, BlockRecord},
     dispute::example::{self, World, ITEMS, ITEM_TOKENS},
+    hardware::Tier,
     ids::{ContentHash, SlotId, SpecId},
-    learning::{
-        Codec, DeltaHeader, DeltaInfo, Evaluations as _, ItemRange, RoundId, RoundInfo, Rounds, Verdict,
-    },
+    learning::{Codec, DeltaHeader, DeltaInfo, Evaluations as _, ItemRange, RoundId, RoundInfo, Rounds, Verdict},
     pact::{Network, Pact, Ppm},
     spec::Dimensions,
-    traits::{
-        BlockRegistry, BlockUses, PactProvider, Slash, SlashId, SpecRegistry, Stakes, UseError, WorkerRegistry,
-    },
     trace::Part,
-    hardware::Tier,
+    traits::{BlockRegistry, BlockUses, PactProvider, Slash, SlashId, SpecRegistry, Stakes, UseError, WorkerRegistry},
     worker::Roles,
 };
-use frame_support::{derive_impl, parameter_types, traits::{ConstU32, Hooks}};
+use frame_support::{
+    derive_impl, parameter_types,
+    traits::{ConstU32, Hooks},
+    weights::Weight,
+};
 use frame_system::EnsureRoot;
 use polkadot_sdk::*;
 use sp_runtime::BuildStorage;
@@ -90,6 +90,12 @@ parameter_types! {
     pub static Decided: Vec<(RoundId, Option<Verdict<u64>>)> = vec![];
     /// Blocks in use.
     pub static Used: BTreeSet<ContentHash> = BTreeSet::new();
+    /// Whether there always is randomness.
+    pub static Seeded: bool = false;
+    /// Blocks beside those of the model.
+    pub static Registered: BTreeMap<ContentHash, BlockRecord> = BTreeMap::new();
+    /// What a decision costs.
+    pub const DecisionWeight: Weight = Weight::from_parts(1_000, 0);
     /// The Pact.
     pub static ThePact: Pact = pact();
 }
@@ -148,6 +154,9 @@ pub struct TestBlocks;
 
 impl BlockRegistry for TestBlocks {
     fn block(hash: ContentHash) -> Option<BlockRecord> {
+        if let Some(record) = Registered::get().get(&hash) {
+            return Some(record.clone());
+        }
         let header = world(|world| world.header(hash))?;
         let header = BlockHeader::decode_checked(&header, 1 << 16).ok()?;
         BlockRecord::new(&header, 100, None, None).ok()
@@ -232,6 +241,9 @@ pub struct TestSeed;
 
 impl SeedAfter<u32> for TestSeed {
     fn seed_after(height: u32) -> Option<[u8; 32]> {
+        if Seeded::get() {
+            return Some([1; 32]);
+        }
         let epoch = (height / EPOCH + 1) * EPOCH;
         (System::block_number() >= epoch).then(|| [epoch as u8; 32])
     }
@@ -246,11 +258,40 @@ impl crate::Config for Test {
     type Slash = TestStakes;
     type Pact = TestPact;
     type Seed = TestSeed;
+    type DecisionWeight = DecisionWeight;
     type GovernanceOrigin = EnsureRoot<u64>;
     type ItemTokens = ConstU32<ITEM_TOKENS>;
     type MaxActive = ConstU32<MAX_ACTIVE>;
     type MaxEndings = ConstU32<MAX_ENDINGS>;
     type WeightInfo = crate::weights::SubstrateWeight<Test>;
+    #[cfg(feature = "runtime-benchmarks")]
+    type BenchmarkHelper = TestRounds;
+}
+
+#[cfg(feature = "runtime-benchmarks")]
+impl crate::BenchmarkHelper<u64> for TestRounds {
+    fn add_evaluator(account: &u64) {
+        Staked::mutate(|staked| staked.insert(*account, 100 * BLY));
+    }
+
+    fn publish_spec(_: &Dimensions) -> SpecId {
+        SPEC
+    }
+
+    fn register(header: &BlockHeader) {
+        let record = BlockRecord::new(header, 100, None, None).unwrap();
+        Registered::mutate(|blocks| blocks.insert(header.content_hash(), record));
+    }
+
+    fn evaluated_round(_: SpecId, deltas: u32) -> RoundId {
+        let deltas = (0..deltas).map(|_| delta(1)).collect();
+        Submitted::mutate(|submitted| submitted.insert(ROUND, deltas));
+        ROUND
+    }
+
+    fn provide_seed() {
+        Seeded::set(true);
+    }
 }
 
 pub(crate) const BLY: u128 = 1_000_000_000_000_000_000;
@@ -271,13 +312,16 @@ pub(crate) fn delta(expert: usize) -> DeltaHeader {
 /// Storage in block 1, in which the accounts 1 to `evaluators` have as many times 100 BLY at stake, and are enrolled; the
 /// block of items is held out and general.
 pub(crate) fn ext_with(evaluators: u64) -> sp_io::TestExternalities {
-    let mut ext = sp_io::TestExternalities::new(frame_system::GenesisConfig::<Test>::default().build_storage().unwrap());
+    let mut ext =
+        sp_io::TestExternalities::new(frame_system::GenesisConfig::<Test>::default().build_storage().unwrap());
     // A thread can run several tests.
     Staked::take();
     Slashed::take();
     Submitted::take();
     Decided::take();
     Used::take();
+    Registered::take();
+    Seeded::set(false);
     ThePact::set(pact());
     ext.execute_with(|| {
         System::set_block_number(1);

@@ -1,16 +1,16 @@
 //! What members find: first committed to, so that nobody copies, then revealed.
 
 use crate::{availability::is_share, pallet::*, EvaluationId, Phase, RevealEntry, Seat};
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
 use blyan_primitives::{
     pol::{commitment, DeltaFinding, Finding, Reveal},
     traits::Slash,
 };
 use codec::Encode;
-use frame_support::{
-    defensive, ensure,
-    pallet_prelude::DispatchResult,
-};
+use frame_support::{defensive, ensure, pallet_prelude::DispatchResult};
 use polkadot_sdk::*;
 
 /// What a reveal says that no score shows: which deltas are malformed, and which are copies.
@@ -72,11 +72,8 @@ impl<T: Config> Pallet<T> {
             Self::redraw(id, evaluation);
             return;
         }
-        for (name, entry) in &reveals {
-            if findings(&entry.reveal).encode() != agreed {
-                Self::refute(id, &evaluation, *name);
-            }
-        }
+        let differs = |(_, entry): &&([u8; 32], RevealEntry)| findings(&entry.reveal).encode() != agreed;
+        Self::refute(id, &evaluation, &reveals.iter().filter(differs).map(|(name, _)| *name).collect());
         Self::go_on(id, evaluation);
     }
 
@@ -93,13 +90,19 @@ impl<T: Config> Pallet<T> {
         }
     }
 
-    /// A reveal is wrong: its members lose what that costs.
-    pub(crate) fn refute(id: EvaluationId, evaluation: &EvaluationOf<T>, name: [u8; 32]) {
-        Reveals::<T>::remove(id, name);
-        PostedScores::<T>::remove(id, name);
-        Self::deposit_event(Event::Refuted { evaluation: id, reveal: name });
+    /// Reveals are wrong: their members lose what that costs.
+    pub(crate) fn refute(id: EvaluationId, evaluation: &EvaluationOf<T>, names: &BTreeSet<[u8; 32]>) {
+        if names.is_empty() {
+            return;
+        }
+        for name in names {
+            Reveals::<T>::remove(id, name);
+            PostedScores::<T>::remove(id, name);
+            Self::deposit_event(Event::Refuted { evaluation: id, reveal: *name });
+        }
+        let is_theirs = |seat: &Seat| seat.reveal.is_some_and(|name| names.contains(&name));
         let members: Vec<T::AccountId> =
-            Seats::<T>::iter_prefix(id).filter(|(_, seat)| seat.reveal == Some(name)).map(|(who, _)| who).collect();
+            Seats::<T>::iter_prefix(id).filter(|(_, seat)| is_theirs(seat)).map(|(who, _)| who).collect();
         for who in members {
             Self::slash_wrong(id, evaluation, &who);
         }
@@ -120,11 +123,7 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Members who have not done what they were drawn for.
-    pub(crate) fn slash_absent(
-        id: EvaluationId,
-        evaluation: &EvaluationOf<T>,
-        is_absent: impl Fn(&Seat) -> bool,
-    ) {
+    pub(crate) fn slash_absent(id: EvaluationId, evaluation: &EvaluationOf<T>, is_absent: impl Fn(&Seat) -> bool) {
         let absent: Vec<T::AccountId> =
             Seats::<T>::iter_prefix(id).filter(|(_, seat)| is_absent(seat)).map(|(who, _)| who).collect();
         for who in absent {

@@ -20,20 +20,27 @@ impl<T: Config> Pallet<T> {
             count = count.saturating_add(1);
             stakes = stakes.saturating_add(enrolment.stake);
             ensure!(Leaves::<T>::get(enrolment.leaf) == Some(who), "an evaluator's leaf is another's");
-            let (node, child) = (enrolment.leaf.checked_div(16).unwrap_or(0), enrolment.leaf.checked_rem(16).unwrap_or(0));
+            let (node, child) =
+                (enrolment.leaf.checked_div(16).unwrap_or(0), enrolment.leaf.checked_rem(16).unwrap_or(0));
             let sums = StakeTree::<T>::new().get(0, node as u16);
             ensure!(sums.get(child as usize) == Some(&enrolment.stake), "a leaf has another stake than its evaluator");
             ensure!(enrolment.leaf < Enrolled::<T>::get(), "leaves have a gap");
         }
         ensure!(count == Enrolled::<T>::get(), "evaluators are not as many as are counted");
-        ensure!(blyan_primitives::pol::all_stakes(&StakeTree::<T>::new()) == stakes, "the tree's sum is not that of stakes");
+        ensure!(
+            blyan_primitives::pol::all_stakes(&StakeTree::<T>::new()) == stakes,
+            "the tree's sum is not that of stakes"
+        );
         let mut seats = BTreeMap::<T::AccountId, u32>::new();
         for (_, who, _) in Seats::<T>::iter() {
             let seats = seats.entry(who).or_default();
             *seats = seats.saturating_add(1);
         }
         for (who, enrolment) in Evaluators::<T>::iter() {
-            ensure!(seats.remove(&who).unwrap_or(0) == enrolment.seats, "an evaluator's seats are not as many as are counted");
+            ensure!(
+                seats.remove(&who).unwrap_or(0) == enrolment.seats,
+                "an evaluator's seats are not as many as are counted"
+            );
         }
         ensure!(seats.is_empty(), "who has a seat is not enrolled");
         Ok(())

@@ -122,7 +122,9 @@ pub struct Evaluation<BlockNumber> {
 }
 
 /// A seat of a committee.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, TypeInfo, MaxEncodedLen)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, TypeInfo, MaxEncodedLen,
+)]
 pub struct Seat {
     /// Deltas that its holder has, a bit for each; none before it has said so.
     pub available: Option<u32>,
@@ -165,6 +167,8 @@ pub struct GameEntry<BlockNumber> {
     pub game: Game,
     /// Last block for what is due.
     pub until: BlockNumber,
+    /// Whether the first side was right, and the second, once that is settled.
+    pub right: Option<[bool; 2]>,
 }
 
 /// Something that is due in a block.

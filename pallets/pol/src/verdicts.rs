@@ -22,7 +22,9 @@ impl<T: Config> Pallet<T> {
             .map(|(who, _)| who)
             .collect();
         let mut deltas = vec![DeltaOutcome::Withheld; evaluation.submitted as usize];
-        for (((index, _), found), weight) in evaluation.deltas.iter().zip(&reveal.deltas).zip(reveal.weights(&layout, rules)) {
+        for (((index, _), found), weight) in
+            evaluation.deltas.iter().zip(&reveal.deltas).zip(reveal.weights(&layout, rules))
+        {
             if let Some(outcome) = deltas.get_mut(*index as usize) {
                 *outcome = match found.judge(&layout, rules) {
                     Ok(()) => DeltaOutcome::Merged(weight),
@@ -31,9 +33,8 @@ impl<T: Config> Pallet<T> {
             }
         }
         let candidate = reveal.judge(&layout, rules);
-        let gain = reveal
-            .candidate
-            .map_or(0, |candidate| released_gain(&candidate.sums.last, layout.last, layout.positions));
+        let gain =
+            reveal.candidate.map_or(0, |candidate| released_gain(&candidate.sums.last, layout.last, layout.positions));
         Verdicts::<T>::insert(id, reveal);
         Self::deposit_event(Event::Decided { evaluation: id, reveal: name, accepted: candidate.is_ok(), gain });
         Self::close(id, evaluation);

@@ -32,10 +32,22 @@ pub trait WeightInfo {
     fn settle(b: u32) -> Weight;
     /// Cost of `agenda`.
     fn agenda() -> Weight;
+    /// Cost of `agenda_block`.
+    fn agenda_block() -> Weight;
+    /// Cost of `start`.
+    fn start() -> Weight;
     /// Cost of `draw`.
     fn draw() -> Weight;
-    /// Cost of `end_phase`.
-    fn end_phase() -> Weight;
+    /// Cost of `end_availability`.
+    fn end_availability() -> Weight;
+    /// Cost of `end_commit`.
+    fn end_commit() -> Weight;
+    /// Cost of `end_reveal`.
+    fn end_reveal() -> Weight;
+    /// Cost of `end_scores`.
+    fn end_scores() -> Weight;
+    /// Cost of `end_traces`.
+    fn end_traces() -> Weight;
     /// Cost of `end_move`.
     fn end_move() -> Weight;
 }
@@ -104,8 +116,32 @@ impl<T: crate::Config> WeightInfo for SubstrateWeight<T> {
         Weight::from_parts(10_000_000_000, 0).saturating_add(T::DbWeight::get().reads_writes(1_300, 410))
     }
 
-    fn end_phase() -> Weight {
-        Weight::from_parts(10_000_000_000, 0).saturating_add(T::DbWeight::get().reads_writes(1_000, 800))
+    fn end_traces() -> Weight {
+        Weight::from_parts(10_000_000_000, 0).saturating_add(T::DbWeight::get().reads_writes(40, 40))
+    }
+
+    fn end_scores() -> Weight {
+        Weight::from_parts(10_000_000_000, 0).saturating_add(T::DbWeight::get().reads_writes(40, 40))
+    }
+
+    fn end_reveal() -> Weight {
+        Weight::from_parts(10_000_000_000, 0).saturating_add(T::DbWeight::get().reads_writes(40, 40))
+    }
+
+    fn end_commit() -> Weight {
+        Weight::from_parts(10_000_000_000, 0).saturating_add(T::DbWeight::get().reads_writes(40, 40))
+    }
+
+    fn end_availability() -> Weight {
+        Weight::from_parts(10_000_000_000, 0).saturating_add(T::DbWeight::get().reads_writes(40, 40))
+    }
+
+    fn start() -> Weight {
+        Weight::from_parts(10_000_000_000, 0).saturating_add(T::DbWeight::get().reads_writes(40, 40))
+    }
+
+    fn agenda_block() -> Weight {
+        Weight::from_parts(10_000_000_000, 0).saturating_add(T::DbWeight::get().reads_writes(40, 40))
     }
 
     fn end_move() -> Weight {

@@ -150,6 +150,9 @@ pub trait Evaluations {
 
     /// Has a round evaluated that takes no more deltas. [`Rounds::decided`] or [`Rounds::failed`] is called once, later.
     fn start(id: RoundId) -> Result<(), Self::Error>;
+
+    /// What is known of a round's evaluation is not asked for any more.
+    fn forget(id: RoundId);
 }
 
 /// Who knows blocks of items.

@@ -13,6 +13,7 @@ pub mod migrations;
 pub mod multisig;
 pub mod offences;
 pub mod pact;
+pub mod pol;
 pub mod preimage;
 pub mod proxy;
 pub mod safe_mode;

@@ -61,7 +61,7 @@ pub enum ProxyType {
     /// Everything but moving money, becoming root, and acting for accounts that the account has a hand in.
     #[codec(index = 1)]
     NonTransfer,
-    /// Running a worker: its registration, its receipts and what its answers earn.
+    /// Running a worker: its registration, its receipts and what its answers earn, its deltas and what it finds of others'.
     #[codec(index = 2)]
     Worker,
     /// Only refusing what other proxies announced.
@@ -103,6 +103,12 @@ impl InstanceFilter<RuntimeCall> for ProxyType {
                 call,
                 RuntimeCall::Utility(_)
                     | RuntimeCall::Workers(_)
+                    | RuntimeCall::Pol(_)
+                    | RuntimeCall::Experts(
+                        pallet_blyan_experts::Call::open_round { .. }
+                            | pallet_blyan_experts::Call::submit_delta { .. }
+                            | pallet_blyan_experts::Call::publish { .. }
+                    )
                     | RuntimeCall::Inference(
                         pallet_blyan_inference::Call::redeem { .. }
                             | pallet_blyan_inference::Call::close { .. }

@@ -73,6 +73,7 @@ fn indices_of_pallets_never_move() {
         (51, "Meta"),
         (52, "Workers"),
         (53, "Inference"),
+        (54, "Pol"),
     ];
     assert_eq!(pallets, expected);
 }

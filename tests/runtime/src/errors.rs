@@ -70,7 +70,7 @@ fn named(text: &str) -> BTreeSet<&str> {
 fn every_error_has_a_test_that_meets_it() {
     let errors = errors();
     let pallets: Vec<_> = errors.keys().map(String::as_str).collect();
-    assert_eq!(pallets, ["dao", "economy", "experts", "inference", "meta", "pact", "staking", "workers"]);
+    assert_eq!(pallets, ["dao", "economy", "experts", "inference", "meta", "pact", "pol", "staking", "workers"]);
     for (pallet, errors) in &errors {
         let tests = tests(pallet);
         let met = named(&tests);

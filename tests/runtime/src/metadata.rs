@@ -18,7 +18,8 @@ pub(super) fn latest() -> RuntimeMetadataV16 {
 }
 
 /// Our pallets.
-pub(super) const OURS: [&str; 8] = ["Pact", "Economy", "Staking", "Dao", "Experts", "Meta", "Workers", "Inference"];
+pub(super) const OURS: [&str; 9] =
+    ["Pact", "Economy", "Staking", "Dao", "Experts", "Meta", "Workers", "Inference", "Pol"];
 
 #[test]
 fn wallets_of_every_age_can_decode_the_metadata() {

@@ -3,7 +3,7 @@
 use super::{metadata::OURS, preset};
 use blyan_runtime::{
     configs::{scheduler::MaximumSchedulerWeight, system::RuntimeBlockWeights},
-    Dao, Inference, Staking,
+    Dao, Experts, Inference, Pol, Staking,
 };
 use frame_support::weights::Weight;
 use polkadot_sdk::*;
@@ -22,11 +22,14 @@ fn what_a_block_has_to_do_fits_in_it() {
         let staking = part(Staking::fullest_block());
         let rotation = part(Staking::fullest_rotation());
         let polls = part(Dao::heaviest_agenda());
+        let (rounds, verdicts) = (part(Experts::heaviest_agenda()), part(Pol::heaviest_agenda()));
+        let agendas = polls + rounds + verdicts;
         let scheduler = part(MaximumSchedulerWeight::get());
-        println!("staking {staking}, with a change of era {rotation}, polls {polls}, scheduler {scheduler} of 1000");
-        assert!(rotation + polls <= 1_000, "a change of era {rotation}, polls {polls}");
-        assert!(scheduler + polls <= 1_000, "scheduled calls {scheduler}, polls {polls}");
-        let transactions = 1_000 - staking - polls;
+        println!("staking {staking}, with a change of era {rotation}, scheduler {scheduler} of 1000");
+        println!("polls {polls}, rounds {rounds}, evaluations {verdicts}");
+        assert!(rotation + agendas <= 1_000, "a change of era {rotation}, agendas {agendas}");
+        assert!(scheduler + agendas <= 1_000, "scheduled calls {scheduler}, agendas {agendas}");
+        let transactions = 1_000 - staking - agendas;
         assert!(transactions >= 250, "of the fullest block {transactions} of 1000 is left to transactions");
     });
 }
@@ -35,7 +38,8 @@ fn what_a_block_has_to_do_fits_in_it() {
 #[test]
 fn what_is_over_goes_even_when_blocks_are_full() {
     preset("tiny_development").execute_with(|| {
-        let sweeps = Dao::heaviest_sweep().saturating_add(Inference::heaviest_sweep());
+        let sweeps = [Dao::heaviest_sweep(), Inference::heaviest_sweep(), Experts::heaviest_sweep()];
+        let sweeps = sweeps.into_iter().fold(Weight::zero(), Weight::saturating_add);
         let weights = RuntimeBlockWeights::get();
         let normal = weights.get(frame_support::dispatch::DispatchClass::Normal).max_total.unwrap();
         let left = weights.max_block.saturating_sub(normal).saturating_sub(weights.base_block);

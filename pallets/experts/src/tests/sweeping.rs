@@ -29,6 +29,7 @@ fn a_round_that_has_been_over_for_long_enough_goes_with_its_deltas() {
         run_to(ended + SUBMISSION - 1);
         assert_ok!(submit(LEARNERS[0], ongoing, delta(1)));
         NoCommittee::set(false);
+        Started::mutate(|started| started.push(id));
         // Over, and still there to be looked up.
         run_to(ended + RETENTION - 1);
         idle(3);
@@ -36,6 +37,7 @@ fn a_round_that_has_been_over_for_long_enough_goes_with_its_deltas() {
         run_to(ended + RETENTION);
         idle(3);
         System::assert_last_event(Event::RoundRemoved { round: id }.into());
+        assert_eq!(Started::get(), [ongoing]);
         // What is being evaluated stays for as long as it takes.
         run_to(ended + 3 * RETENTION);
         idle(3);

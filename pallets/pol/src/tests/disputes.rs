@@ -1,7 +1,10 @@
 use super::support::*;
-use crate::{mock::*, Games, GameOf, Losses, Phase, Proof, Reveals, ScoresOf};
+use crate::{mock::*, GameOf, Games, Losses, Phase, Proof, Reveals, ScoresOf};
 use blyan_primitives::{
-    dispute::{example::{Library, Trail}, gather, Evidence, Item, Move, Side, Stage, Weights, STRIDE},
+    dispute::{
+        example::{Library, Trail},
+        gather, Evidence, Item, Move, Side, Weights,
+    },
     ids::{ContentHash, SlotId},
     learning::ItemRange,
     merkle::{Digest, Tree},
@@ -84,17 +87,7 @@ impl<'a> Player<'a> {
 
     /// What it tells next in a game.
     fn told(&self, game: &GameOf<Test>) -> Option<Move> {
-        match game.game.stage() {
-            Stage::Nodes { at, .. } => {
-                let levels = at.level.min(STRIDE);
-                let nodes = self.tree.nodes(at.level - levels, at.below(levels, self.tree.leaf_count())).unwrap();
-                Some(Move::Nodes(nodes.to_vec().try_into().unwrap()))
-            },
-            Stage::Words { leaf, .. } => {
-                Some(Move::Words(self.trail.leaves[*leaf as usize].clone().try_into().unwrap()))
-            },
-            Stage::Evidence { .. } => None,
-        }
+        self.trail.told(&self.tree, &game.game)
     }
 
     fn side(&self, game: &GameOf<Test>) -> Option<Side> {
@@ -139,7 +132,7 @@ fn play_all(players: &[Player], honest: Digest, disputed: &Disputed) -> u32 {
                 if let Some(told) = player.told(&game).filter(|_| game.game.is_due(side)) {
                     Pol::play(Origin::signed(99), ROUND, number, side, Box::new(told)).unwrap();
                     (moves, is_stuck) = (moves + 1, false);
-                } else if game.game.word().is_some() && player.tree.root() == honest {
+                } else if game.game.word().is_some() && game.right.is_none() && player.tree.root() == honest {
                     let evidence = player.evidence(&game, disputed);
                     Pol::settle(Origin::signed(99), ROUND, number, side, Box::new(evidence)).unwrap();
                     (moves, is_stuck) = (moves + 1, false);
@@ -388,7 +381,11 @@ fn evidence_is_checked() {
                 E::TooMuchEvidence
             );
             assert_ok!(settle(&evidence));
+            // What follows is for the next block.
+            assert_noop!(settle(&evidence), E::NotNow);
+            assert!(Decided::get().is_empty());
         });
+        run_to(System::block_number() + 1);
         assert_eq!(Decided::get().pop().unwrap().1.unwrap().evaluators, [1]);
     });
 }

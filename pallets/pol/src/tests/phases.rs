@@ -1,5 +1,5 @@
 use super::support::*;
-use crate::{mock::*, Active, Event, Evaluations, Phase, Purpose, Verdicts, MAX_ATTEMPTS};
+use crate::{mock::*, Active, Evaluations, Event, Phase, Purpose, Verdicts, MAX_ATTEMPTS};
 use blyan_primitives::{
     learning::{DeltaOutcome, Evaluations as _, RoundId},
     pol::{Refusal, Reveal},
@@ -60,7 +60,9 @@ fn a_committee_is_drawn_by_what_nobody_could_know() {
         assert_eq!(run_to_next_phase(), Phase::Availability);
         assert!(System::block_number() >= EPOCH);
         assert_eq!(members(), [1, 2, 3, 4, 5]);
-        assert!(System::events().iter().any(|event| event.event == Event::CommitteeDrawn { evaluation: ROUND, members: 5 }.into()));
+        assert!(System::events()
+            .iter()
+            .any(|event| event.event == Event::CommitteeDrawn { evaluation: ROUND, members: 5 }.into()));
     });
 }
 
@@ -83,7 +85,10 @@ fn what_most_cannot_fetch_is_not_measured() {
         commit_and_reveal(&all);
         run_to_next_phase();
         let verdict = Decided::get().pop().unwrap().1.unwrap();
-        assert_eq!(verdict.deltas, [DeltaOutcome::Merged(1 << 15), DeltaOutcome::Withheld, DeltaOutcome::Merged(1 << 15)]);
+        assert_eq!(
+            verdict.deltas,
+            [DeltaOutcome::Merged(1 << 15), DeltaOutcome::Withheld, DeltaOutcome::Merged(1 << 15)]
+        );
     });
 }
 

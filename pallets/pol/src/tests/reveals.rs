@@ -36,7 +36,8 @@ fn a_reveal_is_what_was_committed_to() {
         all_available();
         let layout = evaluation().layout;
         let (found, other) = (reveal(&scores(&layout)), reveal(&scores_without(&layout, &[0])));
-        let tell = |who, salt, reveal: &_| Pol::reveal(Origin::signed(who), ROUND, salt, Box::new(Clone::clone(reveal)));
+        let tell =
+            |who, salt, reveal: &_| Pol::reveal(Origin::signed(who), ROUND, salt, Box::new(Clone::clone(reveal)));
         commit(1, &other);
         commit(1, &found);
         // Whoever copies a commitment cannot reveal it: the account is part of it.
@@ -63,7 +64,10 @@ fn a_reveal_that_contradicts_itself_is_none() {
         run_to_next_phase();
         let told = Pol::reveal(Origin::signed(1), ROUND, SALT, Box::new(found.clone()));
         assert_noop!(told, E::Inconsistent);
-        assert_eq!(commitment(ROUND.into(), &1u64.encode(), &SALT, &found.hash()), Seats::<Test>::get(ROUND, 1).unwrap().commitment.unwrap());
+        assert_eq!(
+            commitment(ROUND.into(), &1u64.encode(), &SALT, &found.hash()),
+            Seats::<Test>::get(ROUND, 1).unwrap().commitment.unwrap()
+        );
         run_to_next_phase();
         assert_eq!(slashed(), [1, 2, 3, 4, 5]);
     });

@@ -7,8 +7,8 @@ use blyan_primitives::{
     trace::Part,
 };
 use frame_support::{assert_noop, assert_ok};
-use sp_runtime::DispatchError::BadOrigin;
 use polkadot_sdk::*;
+use sp_runtime::DispatchError::BadOrigin;
 
 type Origin = RuntimeOrigin;
 

@@ -1,6 +1,6 @@
 //! What members find, and what they do with it.
 
-use crate::{mock::*, Evaluations, EvaluationOf, Seats};
+use crate::{mock::*, EvaluationOf, Evaluations, Seats};
 use blyan_primitives::{
     ids::ContentHash,
     pol::{commitment, Candidate, CandidateSums, DeltaFinding, Finding, Layout, Reveal, Scores, Set, Target},

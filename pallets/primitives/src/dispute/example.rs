@@ -11,7 +11,7 @@ use crate::{
     block::{
         header_hash, BlockHeader, BlockKind, DType, Form, Layout, PayloadType, Quantisation, TensorInfo, TENSOR_ALIGN,
     },
-    dispute::{Access, Item, Missing, Sources, Values, Weights, TOKENS},
+    dispute::{Access, Game, Item, Missing, Move, Sources, Stage, Weights, STRIDE, TOKENS},
     ids::{ContentHash, TileRoot},
     merkle::{leaf_hash, Digest, ProofError, Tree, SUBTILE},
     spec::{Dimensions, F32Bits},
@@ -194,17 +194,25 @@ impl World {
         self.files.get(&block).map(|file| file.header.clone())
     }
 
+    /// What could be a trace of any item of this shape, but is none: the same float everywhere.
+    pub fn blank(&self, shape: &Trace) -> Trail<'_> {
+        let words = |index| vec![(-1.5f32).to_bits(); shape.leaf(index).map_or(0, |leaf| leaf.columns.len())];
+        Trail { world: self, leaves: (0..shape.leaves()).map(words).collect() }
+    }
+
     /// The trace of the item.
+    #[cfg(any(test, feature = "std"))]
     pub fn trace(&self) -> Trail<'_> {
         self.trace_of(self, self.item)
     }
 
     /// The trace of an item, for a model of some of the blocks.
+    #[cfg(any(test, feature = "std"))]
     pub fn trace_of<W: Weights>(&self, weights: &W, item: Item) -> Trail<'_> {
-        let mut values = Values::new(&self.shape, weights, item, Trail { world: self, leaves: vec![] });
+        let mut values = crate::dispute::Values::new(&self.shape, weights, item, Trail { world: self, leaves: vec![] });
         for index in 0..self.shape.leaves() {
             let leaf = self.shape.leaf(index).unwrap();
-            let word = |column, values: &mut Values<_, Trail>| {
+            let word = |column, values: &mut crate::dispute::Values<_, Trail>| {
                 self.shape.compute::<f32, _>(Word { step: leaf.step, row: leaf.row, column }, values).unwrap()
             };
             let words: Vec<u32> = leaf.columns.clone().map(|column| word(column, &mut values)).collect();
@@ -233,6 +241,19 @@ impl Trail<'_> {
             leaf_hash(index, &words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<_>>())
         };
         Tree::new((0..).zip(&self.leaves).map(hash).collect())
+    }
+
+    /// What a side with this trace tells next in a game, while it has something to tell.
+    pub fn told(&self, tree: &Tree, game: &Game) -> Option<Move> {
+        match game.stage() {
+            Stage::Nodes { at, .. } => {
+                let levels = at.level.min(STRIDE);
+                let nodes = tree.nodes(at.level - levels, at.below(levels, tree.leaf_count())).unwrap();
+                Some(Move::Nodes(nodes.to_vec().try_into().unwrap()))
+            },
+            Stage::Words { leaf, .. } => Some(Move::Words(self.leaves[*leaf as usize].clone().try_into().unwrap())),
+            Stage::Evidence { .. } => None,
+        }
     }
 
     /// The word.

@@ -8,19 +8,6 @@ use crate::{
 use alloc::{vec, vec::Vec};
 use codec::Encode;
 
-/// What the side with this trace tells next.
-fn next_move(game: &Game, world: &World, trail: &Trail, tree: &Tree) -> Move {
-    match game.stage() {
-        Stage::Nodes { at, .. } => {
-            let levels = at.level.min(crate::dispute::STRIDE);
-            let nodes = tree.nodes(at.level - levels, at.below(levels, world.shape.leaves())).unwrap();
-            Move::Nodes(nodes.to_vec().try_into().unwrap())
-        },
-        Stage::Words { leaf, .. } => Move::Words(trail.leaves[*leaf as usize].clone().try_into().unwrap()),
-        Stage::Evidence { .. } => panic!("nothing is left to tell"),
-    }
-}
-
 /// Plays to the end, and says who was right.
 fn play(world: &World, sides: [&Trail; 2]) -> (Word, [bool; 2]) {
     let trees = sides.map(Trail::tree);
@@ -29,7 +16,7 @@ fn play(world: &World, sides: [&Trail; 2]) -> (Word, [bool; 2]) {
     while game.word().is_none() {
         for (index, side) in Side::BOTH.into_iter().enumerate() {
             assert!(game.is_due(side));
-            let told = next_move(&game, world, sides[index], &trees[index]);
+            let told = sides[index].told(&trees[index], &game).unwrap();
             assert!(told.encoded_size() < 17 << 10);
             assert_eq!(game.play(&world.shape, side, told), Ok(index == 1));
         }
