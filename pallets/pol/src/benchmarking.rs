@@ -58,6 +58,11 @@ pub trait BenchmarkHelper<AccountId> {
     fn provide_seed();
 }
 
+/// Of a model whose context holds an item.
+fn dimensions<T: Config>() -> Dimensions {
+    Dimensions { context: T::ItemTokens::get(), ..example::dimensions() }
+}
+
 /// Items of each block of items: as many as there are draws from at most.
 const ITEMS: u32 = 1 << 20;
 
@@ -104,7 +109,7 @@ fn layout_of<T: Config>(cells: u32) -> Layout {
 /// The evaluation of a round of as many deltas as there can be, in some phase of it that ends in block `until`, and of as
 /// many cells as there can be.
 fn evaluation<T: Config>(phase: Phase) -> Result<EvaluationId, BenchmarkError> {
-    let spec = T::BenchmarkHelper::publish_spec(&example::dimensions());
+    let spec = T::BenchmarkHelper::publish_spec(&dimensions::<T>());
     let id = T::BenchmarkHelper::evaluated_round(spec, MAX_DELTAS);
     stock::<T>();
     Pallet::<T>::start(id).map_err(|_| "the round is evaluated")?;
@@ -201,7 +206,7 @@ struct Rivals<'a> {
 
 impl<'a> Rivals<'a> {
     fn new<T: Config>(world: &'a World) -> Self {
-        let shape = Trace::new(example::dimensions(), T::ItemTokens::get()).unwrap();
+        let shape = Trace::new(dimensions::<T>(), T::ItemTokens::get()).unwrap();
         let first = world.blank(&shape);
         let mut second = first.clone();
         second.leaves[shape.first_leaf(Step::ExpSums).unwrap() as usize][0] = 0;
@@ -490,7 +495,7 @@ mod benchmarks {
 
     #[benchmark]
     fn start() -> Result<(), BenchmarkError> {
-        let spec = T::BenchmarkHelper::publish_spec(&example::dimensions());
+        let spec = T::BenchmarkHelper::publish_spec(&dimensions::<T>());
         let id = T::BenchmarkHelper::evaluated_round(spec, MAX_DELTAS);
         stock::<T>();
 
