@@ -123,10 +123,9 @@ mod errors {
         /// The account has a delta in this round already. Submit the next one to a later round.
         #[codec(index = 34)]
         AlreadySubmitted,
-        /// The delta's block, or what the head becomes with it, is in this round already, or the head would stay what it is.
-        /// Submit what nobody else has.
+        /// The head would stay what it is with this delta. Submit one that changes it.
         #[codec(index = 35)]
-        CopiedDelta,
+        ChangesNothing,
         /// The round has as many deltas as it takes. Submit to a later one.
         #[codec(index = 36)]
         RoundFull,

@@ -59,7 +59,7 @@ pub struct ItemRange {
 pub struct DeltaHeader {
     /// The head that it changes, in serving form.
     pub base: ContentHash,
-    /// The block that has the delta.
+    /// The block that has the delta, and names its learner: with another learner it is malformed.
     pub block: ContentHash,
     /// What the head becomes with this delta alone, in serving form.
     pub serving: ContentHash,

@@ -20,8 +20,8 @@ const POOL: u128 = 12_000;
 #[derive(Clone, Debug)]
 enum Step {
     Open(u16),
-    /// Round, learner (the last one does not train), block, serving form, and what may be wrong with the delta.
-    Submit(u32, usize, u8, u8, Flaw),
+    /// Round, learner (the last one does not train), block, and what may be wrong with the delta.
+    Submit(u32, usize, u8, Flaw),
     /// Whether a committee is to be had from now on.
     Committee(bool),
     Decide(u32, Vec<u8>, bool, i64, usize),
@@ -50,8 +50,8 @@ fn step() -> impl Strategy<Value = Step> {
     let outcomes = prop::collection::vec(0u8..9, MAX_DELTAS as usize);
     prop_oneof![
         4 => (0u16..4).prop_map(Step::Open),
-        14 => (round.clone(), 0usize..6, 1u8..8, 1u8..8, flaw())
-            .prop_map(|(round, who, block, serving, flaw)| Step::Submit(round, who, block, serving, flaw)),
+        14 => (round.clone(), 0usize..6, 1u8..8, flaw())
+            .prop_map(|(round, who, block, flaw)| Step::Submit(round, who, block, flaw)),
         1 => any::<bool>().prop_map(Step::Committee),
         6 => (round.clone(), outcomes, prop::bool::weighted(0.7), -50_000i64..200_000, 0usize..4)
             .prop_map(|(round, outcomes, takes, gain, seats)| Step::Decide(round, outcomes, takes, gain, seats)),
@@ -103,8 +103,6 @@ impl State {
 #[derive(Clone, Debug)]
 struct Work {
     learner: u64,
-    block: u8,
-    serving: u8,
     outcome: Option<DeltaOutcome>,
 }
 
@@ -167,7 +165,7 @@ impl Model {
     }
 
     /// Whether the call succeeds, and whether it told that the delta was late.
-    fn submit(&mut self, id: RoundId, learner: u64, block: u8, serving: u8, flaw: Flaw) -> (bool, Option<Lateness>) {
+    fn submit(&mut self, id: RoundId, learner: u64, flaw: Flaw) -> (bool, Option<Lateness>) {
         let Some(sheet) = self.sheets.get_mut(&id).filter(|_| LEARNERS.contains(&learner)) else {
             return (false, None);
         };
@@ -177,12 +175,12 @@ impl Model {
         if flaw == Flaw::Base {
             return (true, Some(Lateness::StaleBase));
         }
-        let clashes = |other: &Work| other.learner == learner || other.block == block || other.serving == serving;
-        let refused = sheet.deltas.iter().any(clashes) || sheet.deltas.len() == MAX_DELTAS as usize;
+        let is_there = sheet.deltas.iter().any(|other| other.learner == learner);
+        let refused = is_there || sheet.deltas.len() == MAX_DELTAS as usize;
         if flaw != Flaw::None || refused {
             return (false, None);
         }
-        sheet.deltas.push(Work { learner, block, serving, outcome: None });
+        sheet.deltas.push(Work { learner, outcome: None });
         (true, None)
     }
 
@@ -333,10 +331,10 @@ fn take(step: Step, model: &mut Model) -> Result<(), TestCaseError> {
             let done = Experts::open_round(signed(BOB), slot(0, index), LINEAGE).is_ok();
             prop_assert_eq!(done, model.open(index));
         },
-        Step::Submit(later, who, block, serving, flaw) => {
+        Step::Submit(later, who, block, flaw) => {
             let (id, who) = (named(later), LEARNERS.get(who).copied().unwrap_or(ALICE));
             let base = model.sheets.get(&id).map_or(genesis(), |sheet| sheet.base);
-            let mut header = DeltaHeader { base, serving: ContentHash([0x80 | serving; 32]), ..delta(block) };
+            let mut header = DeltaHeader { base, ..delta(block) };
             match flaw {
                 Flaw::None => {},
                 Flaw::Base => header.base = ContentHash([0xff; 32]),
@@ -346,7 +344,7 @@ fn take(step: Step, model: &mut Model) -> Result<(), TestCaseError> {
             }
             let events = System::events().len();
             let done = submit(who, id, header).is_ok();
-            prop_assert_eq!((done, told(events)), model.submit(id, who, block, serving, flaw));
+            prop_assert_eq!((done, told(events)), model.submit(id, who, flaw));
         },
         Step::Committee(there) => {
             NoCommittee::set(!there);

@@ -228,15 +228,9 @@ fn deltas_that_do_not_add_up_are_seen() {
         seen_in_rounds(|| change_deltas(open_one(), |deltas| deltas[0].header.base = ContentHash([1; 32]))),
         "a delta changes another block than its round's base"
     );
-    let twice = "a round has two deltas of one learner, or one delta twice";
-    assert_eq!(seen_in_rounds(|| change_deltas(open_one(), |deltas| deltas[1].learner = deltas[0].learner)), twice);
     assert_eq!(
-        seen_in_rounds(|| change_deltas(open_one(), |deltas| deltas[1].header.block = deltas[0].header.block)),
-        twice
-    );
-    assert_eq!(
-        seen_in_rounds(|| change_deltas(open_one(), |deltas| deltas[1].header.serving = deltas[0].header.serving)),
-        twice
+        seen_in_rounds(|| change_deltas(open_one(), |deltas| deltas[1].learner = deltas[0].learner)),
+        "a round has two deltas of one learner"
     );
     let untimely = "deltas are judged before their round is, or not with it";
     let judge = |deltas: &mut crate::DeltasOf<Test>| deltas[0].outcome = Some(DeltaOutcome::Withheld);

@@ -162,13 +162,19 @@ fn a_learner_has_one_delta_in_a_round() {
 }
 
 #[test]
-fn what_somebody_has_submitted_is_refused_as_a_copy() {
+fn who_submits_the_names_of_another_delta_first_does_not_keep_it_out() {
     run(|| {
         opened_with(2);
-        refused(changed(|header| header.block = delta(1).block), Error::CopiedDelta);
-        refused(changed(|header| header.serving = delta(2).serving), Error::CopiedDelta);
-        refused(changed(|header| header.serving = genesis()), Error::CopiedDelta);
-        assert_ok!(submit(LEARNERS[4], 0, delta(9)));
+        assert_ok!(submit(LEARNERS[4], 0, delta(1)));
+        assert_eq!(Experts::deltas(0).len(), 3);
+    });
+}
+
+#[test]
+fn what_changes_nothing_is_refused() {
+    run(|| {
+        opened_with(2);
+        refused(changed(|header| header.serving = genesis()), Error::ChangesNothing);
     });
 }
 
