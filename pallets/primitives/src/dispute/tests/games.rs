@@ -1,7 +1,7 @@
 use crate::dispute::example::{Library, Trail, World};
 use crate::{
-    dispute::{gather, score, Game, Move, MoveError, Proven, Side, Stage, Values},
-    merkle::{ProofError, Tree},
+    dispute::{gather, score, Game, Move, MoveError, Proven, Side, Values},
+    merkle::ProofError,
     soft_float::F32,
     trace::{LayerStep, Step, Word},
 };
@@ -96,7 +96,7 @@ fn moves_that_are_not_due_or_not_of_the_tree_are_refused() {
     let (shape, words) = (&world.shape, |words: Vec<u32>| Move::Words(words.try_into().unwrap()));
     assert_eq!(game.play(shape, Side::First, words(vec![1])), Err(MoveError::NotNow));
     while game.word().is_none() {
-        let moves = [0, 1].map(|index| next_move(&game, &world, sides[index], &trees[index]));
+        let moves = [0, 1].map(|index| sides[index].told(&trees[index], &game).unwrap());
         let shorter = match &moves[0] {
             Move::Nodes(nodes) => Move::Nodes(nodes[1..].to_vec().try_into().unwrap()),
             Move::Words(words) => Move::Words(words[1..].to_vec().try_into().unwrap()),
