@@ -467,6 +467,16 @@ pub mod pallet {
             Self::layer(spec, layer)
         }
 
+        /// What the slots of a layer held at the end of block `height`, as far as that is remembered: what deltas are measured
+        /// with.
+        pub fn heads_of_layer_at(spec: SpecId, layer: u16, height: BlockNumberFor<T>) -> Vec<Option<ContentHash>> {
+            let Some((lineage, dimensions)) = T::Specs::known_spec(spec) else { return Vec::new() };
+            if layer >= dimensions.layers {
+                return Vec::new();
+            }
+            (0..dimensions.experts).map(|index| Self::block_at(&SlotId { lineage, layer, index }, height)).collect()
+        }
+
         /// A round: its base, its terms, how far it is and how it has ended.
         pub fn round(round: RoundId) -> Option<RoundOf<T>> {
             Rounds::<T>::get(round)

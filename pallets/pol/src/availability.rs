@@ -1,6 +1,6 @@
 //! Which deltas there are: a committee measures only what most of it could fetch.
 
-use crate::{pallet::*, EvaluationId, Phase};
+use crate::{pallet::*, EvaluationId, Phase, Seat};
 use alloc::vec::Vec;
 use blyan_primitives::{
     learning::{DeltaOutcome, ItemRange, Rounds as KeepsRounds, Verdict},
@@ -16,10 +16,18 @@ pub(crate) fn is_share(some: u32, all: u32, share: Ppm) -> bool {
 }
 
 impl<T: Config> Pallet<T> {
-    pub(crate) fn do_vote_availability(who: T::AccountId, id: EvaluationId, available: u32) -> DispatchResult {
+    pub(crate) fn do_vote_availability(
+        who: T::AccountId,
+        id: EvaluationId,
+        available: u32,
+        reads_hidden: bool,
+    ) -> DispatchResult {
         Self::in_phase(id, Phase::Availability)?;
-        Self::change_seat(id, &who, |seat| seat.available = Some(available))?;
-        Self::deposit_event(Event::AvailabilityVoted { evaluation: id, who, available });
+        Self::change_seat(id, &who, |seat| {
+            seat.available = Some(available);
+            seat.reads_hidden = reads_hidden;
+        })?;
+        Self::deposit_event(Event::AvailabilityVoted { evaluation: id, who, available, reads_hidden });
         Ok(())
     }
 
@@ -27,7 +35,8 @@ impl<T: Config> Pallet<T> {
     pub(crate) fn end_availability(id: EvaluationId, mut evaluation: EvaluationOf<T>) {
         let members = Members::<T>::get(id);
         let quorum = evaluation.learning.quorum;
-        let votes: Vec<u32> = Seats::<T>::iter_prefix(id).filter_map(|(_, seat)| seat.available).collect();
+        let seats: Vec<Seat> = Seats::<T>::iter_prefix(id).map(|(_, seat)| seat).collect();
+        let votes: Vec<u32> = seats.iter().filter_map(|seat| seat.available).collect();
         if !is_share(votes.len() as u32, members, quorum) {
             Self::slash_absent(id, &evaluation, |seat| seat.available.is_none());
             Self::redraw(id, evaluation);
@@ -38,6 +47,10 @@ impl<T: Config> Pallet<T> {
             let holders = votes.iter().filter(|vote| **vote & bit != 0).count();
             is_share(holders as u32, members, quorum)
         };
+        let readers = seats.iter().filter(|seat| seat.available.is_some() && seat.reads_hidden).count();
+        if !is_share(readers as u32, members, quorum) {
+            evaluation.sources.hidden = None;
+        }
         let found = |index: u32| T::Rounds::delta(id, index).map(|delta| (index, delta.header.data));
         let deltas: Vec<(u32, ItemRange)> =
             (0..evaluation.submitted).filter(|index| has(*index)).filter_map(found).collect();
@@ -67,7 +80,7 @@ impl<T: Config> Pallet<T> {
     pub(crate) fn change_seat<R>(
         id: EvaluationId,
         who: &T::AccountId,
-        change: impl FnOnce(&mut crate::Seat) -> R,
+        change: impl FnOnce(&mut Seat) -> R,
     ) -> Result<R, Error<T>> {
         Seats::<T>::try_mutate(id, who, |seat| {
             let seat = seat.as_mut().ok_or(Error::<T>::NotOnCommittee)?;

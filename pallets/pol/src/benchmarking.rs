@@ -136,6 +136,15 @@ fn stock<T: Config>() {
     }
 }
 
+/// A hidden set whose steward is the caller.
+fn hide<T: Config>() -> Result<ContentHash, BenchmarkError> {
+    let header = items::<T>(1);
+    T::BenchmarkHelper::register(&header);
+    let block = header.content_hash();
+    Pallet::<T>::do_add_hidden_set(block, ContentHash([9; 32]), whitelisted_caller())?;
+    Ok(block)
+}
+
 fn evaluator<T: Config>(number: u32) -> Result<T::AccountId, BenchmarkError> {
     let who = account::<T::AccountId>("evaluator", number, 0);
     T::BenchmarkHelper::add_evaluator(&who);
@@ -355,7 +364,7 @@ mod benchmarks {
         let who = seat::<T>(id, 1, |_| Seat::default())?.remove(0);
 
         #[extrinsic_call]
-        _(RawOrigin::Signed(who.clone()), id, u32::MAX);
+        _(RawOrigin::Signed(who.clone()), id, u32::MAX, true);
 
         assert!(Seats::<T>::get(id, who).is_some_and(|seat| seat.available.is_some()));
         Ok(())
@@ -467,6 +476,33 @@ mod benchmarks {
         Ok(())
     }
 
+    #[benchmark]
+    fn add_hidden_set() -> Result<(), BenchmarkError> {
+        let origin = T::GovernanceOrigin::try_successful_origin().map_err(|_| BenchmarkError::Weightless)?;
+        let header = items::<T>(1);
+        T::BenchmarkHelper::register(&header);
+        let block = header.content_hash();
+
+        #[extrinsic_call]
+        _(origin as T::RuntimeOrigin, block, ContentHash([9; 32]), whitelisted_caller());
+
+        assert!(HiddenSets::<T>::contains_key(block));
+        Ok(())
+    }
+
+    #[benchmark]
+    fn reveal_key() -> Result<(), BenchmarkError> {
+        let id = evaluation::<T>(Phase::Availability)?;
+        let (steward, block) = (whitelisted_caller::<T::AccountId>(), hide::<T>()?);
+        Pallet::<T>::give_hidden(id, 1);
+
+        #[extrinsic_call]
+        _(RawOrigin::Signed(steward), block, [1; 32]);
+
+        assert!(HiddenSets::<T>::get(block).is_some_and(|set| set.key.is_some()));
+        Ok(())
+    }
+
     // Nothing is due, and what was left over is done.
     #[benchmark]
     fn agenda() {
@@ -520,6 +556,7 @@ mod benchmarks {
             put_stake(&mut crate::evaluators::StakeTree::<T>::new(), leaf, 1);
         }
         T::BenchmarkHelper::provide_seed();
+        let hidden = hide::<T>()?;
 
         #[block]
         {
@@ -527,13 +564,17 @@ mod benchmarks {
         }
 
         assert_eq!((phase::<T>(id), Members::<T>::get(id)), (Phase::Availability, MAX_COMMITTEE));
+        assert_eq!(Given::<T>::get(id), Some(hidden));
         Ok(())
     }
 
-    // All are away.
+    // All are away, and the hidden set is spent.
     #[benchmark]
     fn end_availability() -> Result<(), BenchmarkError> {
         let id = evaluation::<T>(Phase::Availability)?;
+        let block = hide::<T>()?;
+        Pallet::<T>::give_hidden(id, 1);
+        Pallet::<T>::do_reveal_key(whitelisted_caller(), block, [1; 32])?;
         seat::<T>(id, MAX_COMMITTEE, |_| Seat::default())?;
 
         #[block]

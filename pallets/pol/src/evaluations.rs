@@ -205,6 +205,7 @@ impl<T: Config> Pallet<T> {
         }
         Members::<T>::insert(id, members);
         evaluation.seed = pol::item_seed(&randomness, id);
+        evaluation.sources.hidden = Self::give_hidden(id, evaluation.layout.last);
         Self::deposit_event(Event::CommitteeDrawn { evaluation: id, members });
         let blocks = evaluation.rounds.availability;
         Self::enter(id, evaluation, Phase::Availability, blocks);
@@ -223,17 +224,19 @@ impl<T: Config> Pallet<T> {
         // The same randomness would draw the same items, which are known by now.
         evaluation.at = frame_system::Pallet::<T>::block_number();
         evaluation.deltas = Default::default();
+        evaluation.sources.hidden = None;
         evaluation.layout.deltas = evaluation.submitted;
         Self::deposit_event(Event::Redrawn { evaluation: id, attempt: evaluation.attempt });
         Self::enter(id, evaluation, Phase::Waiting, RETRY);
     }
 
-    /// Frees a committee's members.
+    /// Frees a committee's members, and forgets what they have told.
     fn dissolve(id: EvaluationId) {
         for (who, _) in Seats::<T>::drain_prefix(id) {
             Self::count_seat(&who, false);
         }
         Members::<T>::remove(id);
+        Self::spend_hidden(id);
         let _ = Reveals::<T>::clear_prefix(id, u32::MAX, None);
         let _ = PostedScores::<T>::clear_prefix(id, u32::MAX, None);
         let _ = Traces::<T>::clear_prefix(id, u32::MAX, None);

@@ -14,7 +14,8 @@
 //!
 //! - *Waiting* is for randomness out of an epoch that began after the last delta was submitted. It draws the committee, and the
 //!   items that deltas are measured on.
-//! - *Availability*: members fetch deltas and say which they have. What most do not have is not measured.
+//! - *Availability*: members fetch deltas and say which they have. What most do not have is not measured. The same goes for
+//!   the [hidden set](hidden) that candidates are to be judged by.
 //! - *Commit*: they evaluate, which is exact to the last bit, and commit to a [`Reveal`](blyan_primitives::pol::Reveal).
 //! - *Reveal*: one that all agree on, and enough of them, is the verdict.
 //! - *Scores*, *traces*, *games*: where they do not agree, it is found out who has computed the model: see [`disputes`]. One
@@ -28,6 +29,7 @@
 //! - The tree of stakes has a leaf for each enrolled evaluator, without gaps, and its sums are those of their stakes.
 //! - An evaluator has as many seats counted as committees that it is on, and stays enrolled while it has one.
 //! - Each evaluation that is not over is once on the agenda, or has a game that is.
+//! - A hidden set waits to be drawn, or is given to one evaluation that is not over.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(
@@ -43,6 +45,7 @@ mod benchmarking;
 mod disputes;
 mod evaluations;
 mod evaluators;
+mod hidden;
 #[cfg(test)]
 mod mock;
 mod reveals;
@@ -61,8 +64,8 @@ pub use benchmarking::BenchmarkHelper;
 pub use evaluations::{CATCH_UP, MAX_ATTEMPTS};
 pub use pallet::*;
 pub use types::{
-    Due, Enrolment, Evaluation, EvaluationId, GameEntry, ItemSet, Phase, Purpose, RevealEntry, Seat, TraceEntry,
-    MAX_COMMITTEE, MAX_SCORES,
+    Due, Enrolment, Evaluation, EvaluationId, GameEntry, HiddenSet, ItemSet, Phase, Purpose, RevealEntry, Seat,
+    TraceEntry, MAX_COMMITTEE, MAX_SCORES,
 };
 pub use weights::WeightInfo;
 
@@ -82,7 +85,7 @@ pub mod pallet {
         ids::ContentHash,
         learning::Rounds,
         merkle::{Digest, MAX_PROOF},
-        pol::{ItemBlocks, Reveal, Sums},
+        pol::{ItemBlock, ItemBlocks, Reveal, Sums},
         trace::MAX_ITEM_TOKENS,
         traits::{BlockRegistry, BlockUses, PactProvider, Slash, SlashId, SpecRegistry, Stakes, WorkerRegistry},
     };
@@ -181,6 +184,14 @@ pub mod pallet {
     /// Blocks of items of each purpose.
     #[pallet::storage]
     pub type Drawable<T: Config> = StorageMap<_, Twox64Concat, Purpose, ItemBlocks, ValueQuery>;
+
+    /// Sets that nobody can read yet.
+    #[pallet::storage]
+    pub type HiddenSets<T: Config> = StorageMap<_, Blake2_128Concat, ContentHash, HiddenSet<T::AccountId>>;
+
+    /// The hidden set of each evaluation that has one.
+    #[pallet::storage]
+    pub type Given<T: Config> = StorageMap<_, Twox64Concat, EvaluationId, ContentHash>;
 
     /// Evaluations.
     #[pallet::storage]
@@ -302,6 +313,8 @@ pub mod pallet {
             who: T::AccountId,
             /// A bit for each delta.
             available: u32,
+            /// Whether it can read the hidden set.
+            reads_hidden: bool,
         },
         /// It is known which deltas are measured.
         #[codec(index = 9)]
@@ -461,6 +474,24 @@ pub mod pallet {
             /// The evaluation.
             evaluation: EvaluationId,
         },
+        /// A hidden set is for an evaluation: its steward has to reveal the key.
+        #[codec(index = 26)]
+        HiddenSetGiven {
+            /// The evaluation.
+            evaluation: EvaluationId,
+            /// The set.
+            block: ContentHash,
+        },
+        /// A hidden set can be read.
+        #[codec(index = 27)]
+        KeyRevealed {
+            /// The evaluation that it is used in.
+            evaluation: EvaluationId,
+            /// The set.
+            block: ContentHash,
+            /// What its tokens are encrypted with.
+            key: [u8; 32],
+        },
     }
 
     #[pallet::error]
@@ -577,6 +608,15 @@ pub mod pallet {
         /// The value is computed from more than the evidence has. Gather it anew.
         #[codec(index = 35)]
         EvidenceMissing,
+        /// A hidden set has a steward, and another block with its tokens encrypted. Name both with `add_hidden_set`.
+        #[codec(index = 36)]
+        NotEncrypted,
+        /// The account is not the set's steward. Only the steward has the key.
+        #[codec(index = 37)]
+        NotSteward,
+        /// The set waits for an evaluation. Its key has to stay secret until then.
+        #[codec(index = 38)]
+        StillHidden,
     }
 
     #[pallet::hooks]
@@ -642,12 +682,17 @@ pub mod pallet {
             Self::do_remove_set(block)
         }
 
-        /// Says which deltas the caller could fetch: bit `i` for the round's delta `i`. Until the phase ends it can say so
-        /// again.
+        /// Says which deltas the caller could fetch: bit `i` for the round's delta `i`; and whether it can read the hidden set,
+        /// where the evaluation has one. Until the phase ends it can say so again.
         #[pallet::call_index(5)]
-        pub fn vote_availability(origin: OriginFor<T>, evaluation: EvaluationId, available: u32) -> DispatchResult {
+        pub fn vote_availability(
+            origin: OriginFor<T>,
+            evaluation: EvaluationId,
+            available: u32,
+            reads_hidden: bool,
+        ) -> DispatchResult {
             let who = ensure_signed(origin)?;
-            Self::do_vote_availability(who, evaluation, available)
+            Self::do_vote_availability(who, evaluation, available, reads_hidden)
         }
 
         /// Commits to what the caller has found: [`commitment`](blyan_primitives::pol::commitment). Until the phase ends it can
@@ -723,6 +768,26 @@ pub mod pallet {
             ensure_signed(origin)?;
             Self::do_settle(evaluation, game, side, *evidence)
         }
+
+        /// Makes a registered block of items one that candidates will be measured on once, and that nobody can read until then:
+        /// `encrypted` is the block with its tokens encrypted, and `steward` has the key.
+        #[pallet::call_index(12)]
+        pub fn add_hidden_set(
+            origin: OriginFor<T>,
+            block: ContentHash,
+            encrypted: ContentHash,
+            steward: T::AccountId,
+        ) -> DispatchResult {
+            T::GovernanceOrigin::ensure_origin(origin)?;
+            Self::do_add_hidden_set(block, encrypted, steward)
+        }
+
+        /// Reveals the key of a hidden set that an evaluation was given, while its committee looks for deltas.
+        #[pallet::call_index(13)]
+        pub fn reveal_key(origin: OriginFor<T>, block: ContentHash, key: [u8; 32]) -> DispatchResult {
+            let who = ensure_signed(origin)?;
+            Self::do_reveal_key(who, block, key)
+        }
     }
 
     #[pallet::view_functions]
@@ -735,6 +800,31 @@ pub mod pallet {
         /// The committee of an evaluation that is not over.
         pub fn committee(id: EvaluationId) -> Vec<(T::AccountId, Seat)> {
             Seats::<T>::iter_prefix(id).take(MAX_COMMITTEE as usize).collect()
+        }
+
+        /// What has been revealed in an evaluation and is not refuted, by its name.
+        pub fn reveals(id: EvaluationId) -> Vec<([u8; 32], RevealEntry)> {
+            Reveals::<T>::iter_prefix(id).take(MAX_COMMITTEE as usize).collect()
+        }
+
+        /// Games that are being played in an evaluation.
+        pub fn games(id: EvaluationId) -> Vec<(u32, GameOf<T>)> {
+            Games::<T>::iter_prefix(id).take(MAX_COMMITTEE as usize).collect()
+        }
+
+        /// What an evaluator can be drawn by.
+        pub fn evaluator(account: T::AccountId) -> Option<Enrolment> {
+            Evaluators::<T>::get(account)
+        }
+
+        /// The sets of a purpose, those that wait longest first.
+        pub fn sets(purpose: Purpose) -> Vec<ItemBlock> {
+            Drawable::<T>::get(purpose).into_inner()
+        }
+
+        /// A hidden set.
+        pub fn hidden_set(block: ContentHash) -> Option<HiddenSet<T::AccountId>> {
+            HiddenSets::<T>::get(block)
         }
 
         /// What the verdict of an evaluation follows from.

@@ -16,6 +16,11 @@ use polkadot_sdk::*;
 
 impl<T: Config> Pallet<T> {
     pub(crate) fn do_add_set(block: ContentHash, purpose: Purpose) -> DispatchResult {
+        ensure!(purpose != Purpose::Hidden, Error::<T>::NotEncrypted);
+        Self::put_set(block, purpose)
+    }
+
+    pub(crate) fn put_set(block: ContentHash, purpose: Purpose) -> DispatchResult {
         ensure!(!Sets::<T>::contains_key(block), Error::<T>::SetExists);
         let record = T::Blocks::block(block).ok_or(Error::<T>::UnknownBlock)?;
         let [items, tokens, rest, _] = record.shape;
@@ -37,6 +42,7 @@ impl<T: Config> Pallet<T> {
 
     pub(crate) fn do_remove_set(block: ContentHash) -> DispatchResult {
         let set = Sets::<T>::take(block).ok_or(Error::<T>::UnknownSet)?;
+        HiddenSets::<T>::remove(block);
         // Evaluations that have begun keep what they are drawn from.
         Drawable::<T>::mutate(set.purpose, |blocks| blocks.retain(|other| other.block != block));
         T::Blocks::release(block);

@@ -1,6 +1,6 @@
 //! Proof of the pallet's invariants.
 
-use crate::{evaluators::StakeTree, pallet::*, Due, Phase};
+use crate::{evaluators::StakeTree, pallet::*, Due, Phase, Purpose};
 use alloc::collections::BTreeMap;
 use blyan_primitives::pol::StakeNodes;
 use frame_support::ensure;
@@ -11,7 +11,28 @@ impl<T: Config> Pallet<T> {
     /// Proves the invariants of the [pallet](crate).
     pub fn do_try_state() -> Result<(), TryRuntimeError> {
         Self::try_evaluators()?;
-        Self::try_evaluations()
+        Self::try_evaluations()?;
+        Self::try_sets()
+    }
+
+    fn try_sets() -> Result<(), TryRuntimeError> {
+        let waiting = Drawable::<T>::get(Purpose::Hidden);
+        for (block, set) in Sets::<T>::iter() {
+            let hidden = HiddenSets::<T>::get(block);
+            ensure!(
+                hidden.is_some() == (set.purpose == Purpose::Hidden),
+                "a set is hidden, and has no steward, or is not"
+            );
+            let Some(hidden) = hidden else { continue };
+            let is_given = hidden.given_to.is_some_and(|id| {
+                let goes_on = Evaluations::<T>::get(id).is_some_and(|evaluation| evaluation.phase != Phase::Over);
+                goes_on && Given::<T>::get(id) == Some(block)
+            });
+            let waits = waiting.iter().any(|other| other.block == block);
+            ensure!(waits != is_given, "a hidden set neither waits nor is used, or does both");
+            ensure!(hidden.key.is_none() || is_given, "the key of a set that waits is known");
+        }
+        Ok(())
     }
 
     fn try_evaluators() -> Result<(), TryRuntimeError> {

@@ -46,6 +46,9 @@ pub enum Purpose {
     /// Of what the model could do before.
     #[codec(index = 2)]
     General,
+    /// Candidates are measured on it, and nobody has read it until then.
+    #[codec(index = 3)]
+    Hidden,
 }
 
 /// A registered block of items.
@@ -55,6 +58,20 @@ pub struct ItemSet {
     pub purpose: Purpose,
     /// How many items it has.
     pub items: u32,
+}
+
+/// A set that nobody can read yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, TypeInfo, MaxEncodedLen)]
+pub struct HiddenSet<AccountId> {
+    /// The block with the same tokens, encrypted: each as four bytes, little-endian, with ChaCha20 under the key and a nonce of
+    /// zeros.
+    pub encrypted: ContentHash,
+    /// Who has the key.
+    pub steward: AccountId,
+    /// The evaluation that it is used in.
+    pub given_to: Option<EvaluationId>,
+    /// The key, once it is revealed.
+    pub key: Option<[u8; 32]>,
 }
 
 /// How far an evaluation is.
@@ -128,6 +145,8 @@ pub struct Evaluation<BlockNumber> {
 pub struct Seat {
     /// Deltas that its holder has, a bit for each; none before it has said so.
     pub available: Option<u32>,
+    /// Whether it can read the hidden set.
+    pub reads_hidden: bool,
     /// What it has committed to.
     pub commitment: Option<[u8; 32]>,
     /// Names what it has revealed.

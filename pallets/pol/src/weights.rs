@@ -30,6 +30,10 @@ pub trait WeightInfo {
     fn play() -> Weight;
     /// Cost of `settle`.
     fn settle(b: u32) -> Weight;
+    /// Cost of `add_hidden_set`.
+    fn add_hidden_set() -> Weight;
+    /// Cost of `reveal_key`.
+    fn reveal_key() -> Weight;
     /// Cost of `agenda`.
     fn agenda() -> Weight;
     /// Cost of `agenda_block`.
@@ -106,6 +110,14 @@ impl<T: crate::Config> WeightInfo for SubstrateWeight<T> {
         Weight::from_parts(20_000_000_000, 0)
             .saturating_add(Weight::from_parts(10_000, 0).saturating_mul(b.into()))
             .saturating_add(T::DbWeight::get().reads_writes(600, 450))
+    }
+
+    fn add_hidden_set() -> Weight {
+        Weight::from_parts(100_000_000, 0)
+    }
+
+    fn reveal_key() -> Weight {
+        Weight::from_parts(100_000_000, 0)
     }
 
     fn agenda() -> Weight {

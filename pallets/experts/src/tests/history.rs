@@ -36,6 +36,9 @@ fn a_block_that_a_slot_held_is_found_by_height() {
         let held: Vec<_> = [0, 8, 9, 19, 20, 30].into_iter().map(|height| at(slot(0, 0), height)).collect();
         assert_eq!(held, [genesis(), genesis(), first, first, second, second].map(Some));
         assert_eq!(at(slot(0, 1), 5), Some(genesis()));
+        let layer = Experts::heads_of_layer_at(LINEAGE, 0, 9);
+        assert_eq!(layer[..2], [Some(first), Some(genesis())]);
+        assert!(Experts::heads_of_layer_at(LINEAGE, 99, 9).is_empty());
         // What is to come nobody knows.
         assert_eq!((at(slot(0, 0), 31), at(slot(0, 1), 31)), (None, None));
     });

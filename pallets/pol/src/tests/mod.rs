@@ -1,5 +1,6 @@
 mod disputes;
 mod evaluators;
+mod hidden;
 mod phases;
 mod reveals;
 mod sets;

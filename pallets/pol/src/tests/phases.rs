@@ -72,9 +72,9 @@ fn what_most_cannot_fetch_is_not_measured() {
         start(vec![delta(1), delta(2), delta(1)]);
         run_to_next_phase();
         for (who, available) in [(1, 0b101), (2, 0b111), (3, 0b101), (4, 0b100), (5, 0b111)] {
-            assert_ok!(Pol::vote_availability(RuntimeOrigin::signed(who), ROUND, 0));
+            assert_ok!(Pol::vote_availability(RuntimeOrigin::signed(who), ROUND, 0, false));
             // The last word counts.
-            assert_ok!(Pol::vote_availability(RuntimeOrigin::signed(who), ROUND, available));
+            assert_ok!(Pol::vote_availability(RuntimeOrigin::signed(who), ROUND, available, false));
         }
         assert_eq!(run_to_next_phase(), Phase::Commit);
         let measured: Vec<u32> = evaluation().deltas.iter().map(|(index, _)| *index).collect();
@@ -98,7 +98,7 @@ fn nothing_is_measured_when_everything_is_withheld() {
         start(vec![delta(1)]);
         run_to_next_phase();
         for who in 1..=5 {
-            assert_ok!(Pol::vote_availability(RuntimeOrigin::signed(who), ROUND, 0));
+            assert_ok!(Pol::vote_availability(RuntimeOrigin::signed(who), ROUND, 0, false));
         }
         assert_eq!(run_to_next_phase(), Phase::Over);
         let verdict = Decided::get().pop().unwrap().1.unwrap();
@@ -114,7 +114,7 @@ fn committees_that_stay_away_are_replaced_and_slashed_until_there_have_been_enou
         start(vec![delta(1)]);
         for attempt in 1..=MAX_ATTEMPTS {
             assert_eq!(run_to_next_phase(), Phase::Availability);
-            assert_ok!(Pol::vote_availability(RuntimeOrigin::signed(1), ROUND, 1));
+            assert_ok!(Pol::vote_availability(RuntimeOrigin::signed(1), ROUND, 1, false));
             let next = run_to_next_phase();
             assert_eq!(evaluation().attempt, attempt);
             assert_eq!(next, if attempt == MAX_ATTEMPTS { Phase::Over } else { Phase::Waiting });

@@ -12,14 +12,14 @@ fn only_members_have_a_say_and_only_when_it_is_due() {
     ext().execute_with(|| {
         start(vec![delta(1)]);
         run_to_next_phase();
-        assert_noop!(Pol::vote_availability(Origin::signed(9), ROUND, 1), E::NotOnCommittee);
-        assert_noop!(Pol::vote_availability(Origin::signed(1), 99, 1), E::UnknownEvaluation);
+        assert_noop!(Pol::vote_availability(Origin::signed(9), ROUND, 1, false), E::NotOnCommittee);
+        assert_noop!(Pol::vote_availability(Origin::signed(1), 99, 1, false), E::UnknownEvaluation);
         assert_noop!(Pol::commit(Origin::signed(1), ROUND, [1; 32]), E::WrongPhase);
         for who in members() {
-            Pol::vote_availability(Origin::signed(who), ROUND, 1).unwrap();
+            Pol::vote_availability(Origin::signed(who), ROUND, 1, false).unwrap();
         }
         run_to_next_phase();
-        assert_noop!(Pol::vote_availability(Origin::signed(1), ROUND, 1), E::WrongPhase);
+        assert_noop!(Pol::vote_availability(Origin::signed(1), ROUND, 1, false), E::WrongPhase);
         assert_noop!(Pol::commit(Origin::signed(9), ROUND, [1; 32]), E::NotOnCommittee);
         let found = reveal(&scores(&evaluation().layout));
         assert_noop!(Pol::reveal(Origin::signed(1), ROUND, SALT, Box::new(found.clone())), E::WrongPhase);

@@ -71,7 +71,7 @@ pub(crate) fn reveal(scores: &Scores) -> Reveal {
 pub(crate) fn all_available() {
     assert_eq!(run_to_next_phase(), crate::Phase::Availability);
     for who in members() {
-        Pol::vote_availability(RuntimeOrigin::signed(who), ROUND, u32::MAX).unwrap();
+        Pol::vote_availability(RuntimeOrigin::signed(who), ROUND, u32::MAX, false).unwrap();
     }
     assert_eq!(run_to_next_phase(), crate::Phase::Commit);
 }
