@@ -8,7 +8,7 @@ use subxt::rpcs::{RpcClient, rpc_params};
 use subxt_utils_stripmetadata::StripMetadata;
 
 /// The pallets that the client knows. Everything else of the runtime can change without the client noticing.
-const PALLETS: [&str; 12] = [
+const PALLETS: [&str; 13] = [
     "System",
     "Balances",
     "Pact",
@@ -21,6 +21,7 @@ const PALLETS: [&str; 12] = [
     "Meta",
     "Workers",
     "Inference",
+    "Pol",
 ];
 
 /// Asks the node at `url` for its metadata of version 16, and restricts it: other pallets go, and all documentation, which
