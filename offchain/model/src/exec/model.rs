@@ -140,6 +140,8 @@ pub struct Model {
     spec_id: SpecId,
     weights_id: WeightsId,
     bytes_per_token: u64,
+    /// The block in each slot, layer by layer.
+    slots: Vec<Vec<ContentHash>>,
     pub(crate) embed: Matrix,
     pub(crate) head: Option<Matrix>,
     pub(crate) norm: TensorSlice<f32>,
@@ -172,11 +174,13 @@ impl Model {
         let layers = layers.collect::<Result<Vec<_>, _>>()?;
         let head = if d.tied_embeddings { None } else { Some(trunk.matrix(&d, Tensor::Head)?) };
         let spec_id = spec.id();
-        let hashes: Vec<ContentHash> = experts.iter().flatten().map(VerifiedBlock::hash).collect();
+        let hashes = |layer: &Vec<VerifiedBlock>| layer.iter().map(VerifiedBlock::hash).collect();
+        let slots: Vec<Vec<ContentHash>> = experts.iter().map(hashes).collect();
         let mut model = Self {
             spec_id,
-            weights_id: weights_id(spec_id, hashes.iter()),
+            weights_id: weights_id(spec_id, slots.iter().flatten()),
             bytes_per_token: 0,
+            slots,
             embed: trunk.matrix(&d, Tensor::Embed)?,
             head,
             norm: trunk.floats(&d, Tensor::FinalNorm)?,
@@ -209,6 +213,22 @@ impl Model {
         self.bytes_per_token
     }
 
+    /// The block in a slot; `None` where the model has no such slot.
+    pub fn block_of(&self, layer: u16, index: u16) -> Option<ContentHash> {
+        self.slots.get(usize::from(layer))?.get(usize::from(index)).copied()
+    }
+
+    /// A tensor as floats, row by row: an element of an int8 matrix is its value times its row's scale, as in an embedding.
+    /// Nothing where the model has no such tensor. This is for training: canonical execution makes no floats of a matrix.
+    pub fn dequantise(&self, tensor: Tensor) -> Vec<f32> {
+        let Some(matrix) = self.matrix(tensor) else { return self.floats(tensor).to_vec() };
+        let mut values = vec![0.0; matrix.rows * matrix.k];
+        for (row, values) in values.chunks_exact_mut(matrix.k).enumerate() {
+            matrix.dequantise(row, values);
+        }
+        values
+    }
+
     pub(crate) fn dimensions(&self) -> &Dimensions {
         &self.spec.dimensions
     }
@@ -220,35 +240,42 @@ impl Model {
 
     /// An f32 tensor, row by row. Nothing where the model has none.
     pub(crate) fn floats(&self, tensor: Tensor) -> &[f32] {
-        let norms = |layer: u16| self.layers[usize::from(layer)].head_norms.as_ref();
-        match tensor {
-            Tensor::FinalNorm => &self.norm,
-            Tensor::AttnNorm(layer) => &self.layers[usize::from(layer)].attn_norm,
-            Tensor::FfnNorm(layer) => &self.layers[usize::from(layer)].ffn_norm,
-            Tensor::Router(layer) => &self.layers[usize::from(layer)].router,
-            Tensor::QueryNorm(layer) => norms(layer).map_or(&[], |norms| &norms.query),
-            Tensor::KeyNorm(layer) => norms(layer).map_or(&[], |norms| &norms.key),
-            _ => &[],
-        }
+        let layer = |layer: u16| self.layers.get(usize::from(layer));
+        let norms = |of: u16| layer(of)?.head_norms.as_ref();
+        let floats = match tensor {
+            Tensor::FinalNorm => Some(&self.norm),
+            Tensor::AttnNorm(of) => layer(of).map(|layer| &layer.attn_norm),
+            Tensor::FfnNorm(of) => layer(of).map(|layer| &layer.ffn_norm),
+            Tensor::Router(of) => layer(of).map(|layer| &layer.router),
+            Tensor::QueryNorm(of) => norms(of).map(|norms| &norms.query),
+            Tensor::KeyNorm(of) => norms(of).map(|norms| &norms.key),
+            _ => None,
+        };
+        floats.map_or(&[], |floats| floats)
     }
 
     /// A row of an int8 tensor, and the bits of its scale. `None` where the tensor is none, or has no such row.
     pub(crate) fn row(&self, tensor: Tensor, row: usize) -> Option<(Vec<i8>, u32)> {
-        let layer = |layer: u16| &self.layers[usize::from(layer)];
-        let expert = |of: u16, expert: u16| &layer(of).blocks[layer(of).experts[usize::from(expert)]];
-        let matrix = match tensor {
+        let matrix = self.matrix(tensor)?;
+        (row < matrix.rows).then(|| matrix.row(row))
+    }
+
+    /// An int8 tensor.
+    fn matrix(&self, tensor: Tensor) -> Option<&Matrix> {
+        let layer = |layer: u16| self.layers.get(usize::from(layer));
+        let expert = |of: u16, expert: u16| layer(of)?.blocks.get(*layer(of)?.experts.get(usize::from(expert))?);
+        Some(match tensor {
             Tensor::Embed => &self.embed,
             Tensor::Head => self.output(),
-            Tensor::Query(index) => &layer(index).query,
-            Tensor::Key(index) => &layer(index).key,
-            Tensor::Value(index) => &layer(index).value,
-            Tensor::Output(index) => &layer(index).output,
-            Tensor::Gate(index, of) => &expert(index, of).gate,
-            Tensor::Up(index, of) => &expert(index, of).up,
-            Tensor::Down(index, of) => &expert(index, of).down,
+            Tensor::Query(of) => &layer(of)?.query,
+            Tensor::Key(of) => &layer(of)?.key,
+            Tensor::Value(of) => &layer(of)?.value,
+            Tensor::Output(of) => &layer(of)?.output,
+            Tensor::Gate(of, index) => &expert(of, index)?.gate,
+            Tensor::Up(of, index) => &expert(of, index)?.up,
+            Tensor::Down(of, index) => &expert(of, index)?.down,
             _ => return None,
-        };
-        (row < matrix.rows).then(|| matrix.row(row))
+        })
     }
 
     /// Whether two experts of a layer are the same block.
