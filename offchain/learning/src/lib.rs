@@ -1,7 +1,9 @@
 //! Learning: what training changed, small enough to send and exact to apply.
 //!
+//! - [`train`]: training of one expert, all else frozen.
 //! - [`delta`]: codecs for a change to one matrix of weights.
 
 #![deny(unsafe_code)]
 
 pub mod delta;
+pub mod train;
