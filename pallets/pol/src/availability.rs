@@ -22,12 +22,21 @@ impl<T: Config> Pallet<T> {
         available: u32,
         reads_hidden: bool,
     ) -> DispatchResult {
-        Self::in_phase(id, Phase::Availability)?;
-        Self::change_seat(id, &who, |seat| {
+        let evaluation = Self::in_phase(id, Phase::Availability)?;
+        // Whoever lacks something may still come to have it.
+        let all = 1u64.checked_shl(evaluation.submitted).unwrap_or(0).saturating_sub(1) as u32;
+        let has_all = |seat: &Seat| {
+            let deltas = seat.available.is_some_and(|available| available & all == all);
+            deltas && (seat.reads_hidden || evaluation.sources.hidden.is_none())
+        };
+        let (had_all, has_all) = Self::change_seat(id, &who, |seat| {
+            let had_all = has_all(seat);
             seat.available = Some(available);
             seat.reads_hidden = reads_hidden;
+            (had_all, has_all(seat))
         })?;
         Self::deposit_event(Event::AvailabilityVoted { evaluation: id, who, available, reads_hidden });
+        Self::count_done(id, evaluation, had_all, has_all);
         Ok(())
     }
 

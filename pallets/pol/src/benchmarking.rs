@@ -358,6 +358,7 @@ mod benchmarks {
         Ok(())
     }
 
+    // It is the last one, with which the phase ends, as in the next two.
     #[benchmark]
     fn vote_availability() -> Result<(), BenchmarkError> {
         let id = evaluation::<T>(Phase::Availability)?;

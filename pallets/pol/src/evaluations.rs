@@ -88,6 +88,7 @@ impl<T: Config> Pallet<T> {
     /// Puts an evaluation into a phase that lasts some blocks.
     pub(crate) fn enter(id: EvaluationId, mut evaluation: EvaluationOf<T>, phase: Phase, blocks: u32) {
         let now = frame_system::Pallet::<T>::block_number();
+        Done::<T>::remove(id);
         evaluation.phase = phase;
         evaluation.until = now.saturating_add(blocks.max(1).into());
         Agenda::<T>::insert(evaluation.until, Due::Phase(id), ());
@@ -95,6 +96,25 @@ impl<T: Config> Pallet<T> {
             Self::deposit_event(Event::PhaseBegan { evaluation: id, phase, until: evaluation.until });
         }
         Evaluations::<T>::insert(id, evaluation);
+    }
+
+    /// Counts one more member who has done all that it can in this phase, or one less. When all have, the phase ends with the
+    /// next block.
+    pub(crate) fn count_done(id: EvaluationId, mut evaluation: EvaluationOf<T>, was: bool, is: bool) {
+        let done = match (was, is) {
+            (false, true) => Done::<T>::get(id).saturating_add(1),
+            (true, false) => Done::<T>::get(id).saturating_sub(1),
+            _ => return,
+        };
+        Done::<T>::insert(id, done);
+        let next = frame_system::Pallet::<T>::block_number().saturating_add(One::one());
+        if done == Members::<T>::get(id) && evaluation.until > next {
+            Agenda::<T>::remove(evaluation.until, Due::Phase(id));
+            Agenda::<T>::insert(next, Due::Phase(id), ());
+            evaluation.until = next;
+            Self::deposit_event(Event::PhaseEndsEarly { evaluation: id, phase: evaluation.phase, until: next });
+            Evaluations::<T>::insert(id, evaluation);
+        }
     }
 
     /// Works through what is due in block `now`, after what was left over from blocks before: [`Config::MaxEndings`] of it at
@@ -236,6 +256,7 @@ impl<T: Config> Pallet<T> {
             Self::count_seat(&who, false);
         }
         Members::<T>::remove(id);
+        Done::<T>::remove(id);
         Self::spend_hidden(id);
         let _ = Reveals::<T>::clear_prefix(id, u32::MAX, None);
         let _ = PostedScores::<T>::clear_prefix(id, u32::MAX, None);

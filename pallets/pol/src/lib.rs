@@ -21,6 +21,8 @@
 //! - *Scores*, *traces*, *games*: where they do not agree, it is found out who has computed the model: see [`disputes`]. One
 //!   honest member is enough, however many say otherwise.
 //!
+//! The first three of these end early when every member has done all that it can.
+//!
 //! Who is away, or wrong, loses a share of its stake. What no game shows is decided by what most members say: which deltas are
 //! malformed or copies, and which blocks they merge into.
 //!
@@ -208,6 +210,10 @@ pub mod pallet {
     /// How many members each committee has.
     #[pallet::storage]
     pub type Members<T: Config> = StorageMap<_, Twox64Concat, EvaluationId, u32, ValueQuery>;
+
+    /// How many members have done all that they can in the present phase of each evaluation.
+    #[pallet::storage]
+    pub type Done<T: Config> = StorageMap<_, Twox64Concat, EvaluationId, u32, ValueQuery>;
 
     /// What was revealed and is not refuted, by its name.
     #[pallet::storage]
@@ -491,6 +497,16 @@ pub mod pallet {
             block: ContentHash,
             /// What its tokens are encrypted with.
             key: [u8; 32],
+        },
+        /// All members have done what they can in a phase.
+        #[codec(index = 28)]
+        PhaseEndsEarly {
+            /// The evaluation.
+            evaluation: EvaluationId,
+            /// The phase.
+            phase: Phase,
+            /// Last block of it now.
+            until: BlockNumberFor<T>,
         },
     }
 

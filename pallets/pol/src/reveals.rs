@@ -22,9 +22,10 @@ fn findings(reveal: &Reveal) -> Findings {
 
 impl<T: Config> Pallet<T> {
     pub(crate) fn do_commit(who: T::AccountId, id: EvaluationId, commitment: [u8; 32]) -> DispatchResult {
-        Self::in_phase(id, Phase::Commit)?;
-        Self::change_seat(id, &who, |seat| seat.commitment = Some(commitment))?;
+        let evaluation = Self::in_phase(id, Phase::Commit)?;
+        let former = Self::change_seat(id, &who, |seat| seat.commitment.replace(commitment))?;
         Self::deposit_event(Event::Committed { evaluation: id, who });
+        Self::count_done(id, evaluation, former.is_some(), true);
         Ok(())
     }
 
@@ -41,6 +42,7 @@ impl<T: Config> Pallet<T> {
         Reveals::<T>::insert(id, name, entry);
         Seats::<T>::insert(id, &who, Seat { reveal: Some(name), ..seat });
         Self::deposit_event(Event::Revealed { evaluation: id, who, reveal: name });
+        Self::count_done(id, evaluation, false, true);
         Ok(())
     }
 

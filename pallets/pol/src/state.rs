@@ -91,6 +91,16 @@ impl<T: Config> Pallet<T> {
             if evaluation.phase != Phase::Over {
                 active = active.saturating_add(1);
             }
+            let done = Seats::<T>::iter_prefix(id).filter(|(_, seat)| match evaluation.phase {
+                Phase::Availability => seat.available.is_some(),
+                Phase::Commit => seat.commitment.is_some(),
+                Phase::Reveal => seat.reveal.is_some(),
+                _ => false,
+            });
+            let (done, counted) = (done.count(), Done::<T>::get(id) as usize);
+            // Whoever has voted need not have all.
+            let is_right = if evaluation.phase == Phase::Availability { counted <= done } else { counted == done };
+            ensure!(is_right, "members who have done what they can are not as many as are counted");
             let members = Seats::<T>::iter_prefix(id).count();
             ensure!(members == Members::<T>::get(id) as usize, "members are not as many as are counted");
         }

@@ -188,3 +188,54 @@ fn a_block_ends_no_more_than_it_can() {
         assert_eq!(crate::Behind::<Test>::get(), None);
     });
 }
+
+#[test]
+fn a_phase_ends_early_when_all_have_done_what_they_can() {
+    ext().execute_with(|| {
+        let ends_next = || evaluation().until == System::block_number() + 1;
+        start(vec![delta(1), delta(2)]);
+        assert_eq!(run_to_next_phase(), Phase::Availability);
+        let vote =
+            |who, available| Pol::vote_availability(RuntimeOrigin::signed(who), ROUND, available, false).unwrap();
+        // Who lacks a delta may still come to have it, and who had all can have lost one.
+        for (who, available) in [(1, 0b11), (2, 0b01), (3, 0b11), (4, 0b11), (5, 0b11), (3, 0b10), (2, 0b111)] {
+            vote(who, available);
+            assert!(!ends_next(), "{who} has {available:b}");
+        }
+        vote(3, 0b11);
+        assert!(ends_next());
+        assert_eq!(run_to_next_phase(), Phase::Commit);
+        let found = reveal(&scores(&evaluation().layout));
+        for who in members() {
+            assert!(!ends_next());
+            commit(who, &found);
+            // Once more changes nothing.
+            commit(who, &found);
+        }
+        assert!(ends_next());
+        let block = System::block_number();
+        assert_eq!(run_to_next_phase(), Phase::Reveal);
+        assert_eq!(System::block_number(), block + 1);
+        for who in members() {
+            assert!(!ends_next());
+            Pol::reveal(RuntimeOrigin::signed(who), ROUND, SALT, Box::new(found.clone())).unwrap();
+        }
+        assert!(ends_next());
+        assert_eq!(run_to_next_phase(), Phase::Over);
+        assert!(Decided::get().pop().unwrap().1.is_some());
+    });
+}
+
+#[test]
+fn a_phase_in_which_somebody_is_away_lasts() {
+    ext().execute_with(|| {
+        start(vec![delta(1)]);
+        assert_eq!(run_to_next_phase(), Phase::Availability);
+        let until = evaluation().until;
+        for who in members().into_iter().skip(1) {
+            Pol::vote_availability(RuntimeOrigin::signed(who), ROUND, 1, false).unwrap();
+        }
+        assert_eq!(run_to_next_phase(), Phase::Commit);
+        assert_eq!(System::block_number(), until);
+    });
+}

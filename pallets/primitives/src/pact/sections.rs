@@ -335,7 +335,7 @@ pact! {
         /// How long it has to evaluate.
         2 evaluation: Evaluation(u32) in Blocks, public 4 * HOUR, HOUR => 7 * DAY, local 60, 2 => 7 * DAY;
         /// How long it has to reveal.
-        3 reveal: Reveal(u32) in Blocks, public HOUR, 100 => DAY, local 6, 1 => DAY;
+        3 reveal: Reveal(u32) in Blocks, public HOUR, 100 => DAY, local 10, 1 => DAY;
         /// How long each move of a dispute can take.
         4 dispute_move: DisputeMove(u32) in Blocks, public HOUR, 100 => DAY, local 20, 2 => DAY;
         /// How long the tile's primary alone can publish what was accepted, and everybody after that as long again.
