@@ -48,45 +48,45 @@ pub struct SubstrateWeight<T>(PhantomData<T>);
 impl<T: crate::Config> WeightInfo for SubstrateWeight<T> {
     // h: 128 to 65536.
     fn register(h: u32) -> Weight {
-        Weight::from_parts(89_865_963, 0)
-            .saturating_add(Weight::from_parts(15_638, 0).saturating_mul(h.into()))
+        Weight::from_parts(95_905_917, 0)
+            .saturating_add(Weight::from_parts(16_055, 0).saturating_mul(h.into()))
             .saturating_add(T::DbWeight::get().reads_writes(5, 4))
     }
 
     fn unregister() -> Weight {
-        Weight::from_parts(75_673_000, 0).saturating_add(T::DbWeight::get().reads_writes(4, 4))
+        Weight::from_parts(79_668_000, 0).saturating_add(T::DbWeight::get().reads_writes(4, 4))
     }
 
     fn fill_head() -> Weight {
-        Weight::from_parts(40_131_000, 0).saturating_add(T::DbWeight::get().reads_writes(3, 3))
+        Weight::from_parts(47_108_000, 0).saturating_add(T::DbWeight::get().reads_writes(3, 3))
     }
 
     // n: 1 to 64.
     fn release_heads(n: u32) -> Weight {
-        Weight::from_parts(41_537_000, 0)
-            .saturating_add(Weight::from_parts(43_120_000, 0).saturating_mul(n.into()))
+        Weight::from_parts(64_250_000, 0)
+            .saturating_add(Weight::from_parts(45_987_084, 0).saturating_mul(n.into()))
             .saturating_add(T::DbWeight::get().reads_writes(4, 2))
             .saturating_add(T::DbWeight::get().reads(3u64.saturating_mul(n.into())))
             .saturating_add(T::DbWeight::get().writes(4u64.saturating_mul(n.into())))
     }
 
     fn open_round() -> Weight {
-        Weight::from_parts(52_340_000, 0).saturating_add(T::DbWeight::get().reads_writes(8, 5))
+        Weight::from_parts(60_301_000, 0).saturating_add(T::DbWeight::get().reads_writes(8, 5))
     }
 
     fn submit_delta() -> Weight {
-        Weight::from_parts(118_450_000, 0).saturating_add(T::DbWeight::get().reads_writes(10, 4))
+        Weight::from_parts(127_369_000, 0).saturating_add(T::DbWeight::get().reads_writes(8, 4))
     }
 
     // h: 1024 to 131072.
     // d: 1 to 32.
     // e: 1 to 201.
     fn publish(h: u32, d: u32, e: u32) -> Weight {
-        Weight::from_parts(312_600_000, 0)
-            .saturating_add(Weight::from_parts(16_200, 0).saturating_mul(h.into()))
-            .saturating_add(Weight::from_parts(62_400_000, 0).saturating_mul(d.into()))
-            .saturating_add(Weight::from_parts(59_800_000, 0).saturating_mul(e.into()))
-            .saturating_add(T::DbWeight::get().reads_writes(30, 21))
+        Weight::from_parts(360_594_470, 0)
+            .saturating_add(Weight::from_parts(21_968, 0).saturating_mul(h.into()))
+            .saturating_add(Weight::from_parts(60_035_789, 0).saturating_mul(d.into()))
+            .saturating_add(Weight::from_parts(52_533_458, 0).saturating_mul(e.into()))
+            .saturating_add(T::DbWeight::get().reads_writes(25, 17))
             .saturating_add(T::DbWeight::get().reads(1u64.saturating_mul(d.into())))
             .saturating_add(T::DbWeight::get().reads(1u64.saturating_mul(e.into())))
             .saturating_add(T::DbWeight::get().writes(1u64.saturating_mul(d.into())))
@@ -96,9 +96,9 @@ impl<T: crate::Config> WeightInfo for SubstrateWeight<T> {
     // d: 1 to 32.
     // e: 1 to 201.
     fn decide_round(d: u32, e: u32) -> Weight {
-        Weight::from_parts(84_700_000, 0)
-            .saturating_add(Weight::from_parts(83_500_000, 0).saturating_mul(d.into()))
-            .saturating_add(Weight::from_parts(21_900_000, 0).saturating_mul(e.into()))
+        Weight::from_parts(2_261_817_000, 0)
+            .saturating_add(Weight::from_parts(25_235_611, 0).saturating_mul(d.into()))
+            .saturating_add(Weight::from_parts(16_089_400, 0).saturating_mul(e.into()))
             .saturating_add(T::DbWeight::get().reads_writes(6, 6))
             .saturating_add(T::DbWeight::get().reads(3u64.saturating_mul(d.into())))
             .saturating_add(T::DbWeight::get().reads(1u64.saturating_mul(e.into())))
@@ -108,38 +108,39 @@ impl<T: crate::Config> WeightInfo for SubstrateWeight<T> {
 
     // d: 1 to 32.
     fn fail_round(d: u32) -> Weight {
-        Weight::from_parts(38_200_000, 0)
-            .saturating_add(Weight::from_parts(46_300_000, 0).saturating_mul(d.into()))
-            .saturating_add(T::DbWeight::get().reads_writes(5, 4))
+        Weight::from_parts(35_272_235, 0)
+            .saturating_add(Weight::from_parts(43_720_200, 0).saturating_mul(d.into()))
+            .saturating_add(T::DbWeight::get().reads_writes(4, 4))
             .saturating_add(T::DbWeight::get().reads(2u64.saturating_mul(d.into())))
             .saturating_add(T::DbWeight::get().writes(2u64.saturating_mul(d.into())))
     }
 
     fn agenda() -> Weight {
-        Weight::from_parts(7_399_000, 0).saturating_add(T::DbWeight::get().reads_writes(2, 1))
+        Weight::from_parts(14_077_000, 0).saturating_add(T::DbWeight::get().reads_writes(2, 1))
     }
 
     fn agenda_block() -> Weight {
-        Weight::from_parts(4_797_000, 0).saturating_add(T::DbWeight::get().reads_writes(2, 0))
+        Weight::from_parts(12_237_000, 0).saturating_add(T::DbWeight::get().reads_writes(2, 0))
     }
 
     fn end_empty_round() -> Weight {
-        Weight::from_parts(41_600_000, 0).saturating_add(T::DbWeight::get().reads_writes(7, 5))
+        Weight::from_parts(51_211_000, 0).saturating_add(T::DbWeight::get().reads_writes(7, 5))
     }
 
     fn start_evaluation() -> Weight {
-        Weight::from_parts(39_900_000, 0).saturating_add(T::DbWeight::get().reads_writes(5, 2))
+        Weight::from_parts(134_849_000, 0).saturating_add(T::DbWeight::get().reads_writes(14, 7))
     }
 
     fn lapse_round() -> Weight {
-        Weight::from_parts(40_800_000, 0).saturating_add(T::DbWeight::get().reads_writes(6, 5))
+        Weight::from_parts(71_090_000, 0).saturating_add(T::DbWeight::get().reads_writes(6, 5))
     }
 
     // n: 0 to 4.
     fn sweep_rounds(n: u32) -> Weight {
-        Weight::from_parts(31_700_000, 0)
-            .saturating_add(Weight::from_parts(9_600_000, 0).saturating_mul(n.into()))
+        Weight::from_parts(41_950_582, 0)
+            .saturating_add(Weight::from_parts(11_136_968, 0).saturating_mul(n.into()))
             .saturating_add(T::DbWeight::get().reads_writes(6, 1))
-            .saturating_add(T::DbWeight::get().writes(2u64.saturating_mul(n.into())))
+            .saturating_add(T::DbWeight::get().reads(1u64.saturating_mul(n.into())))
+            .saturating_add(T::DbWeight::get().writes(4u64.saturating_mul(n.into())))
     }
 }
