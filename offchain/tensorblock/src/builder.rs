@@ -31,6 +31,8 @@ pub enum TensorBytes<'a> {
     I8(Cow<'a, [i8]>),
     /// 32-bit floats.
     F32(Cow<'a, [f32]>),
+    /// 32-bit integers without sign.
+    U32(Cow<'a, [u32]>),
 }
 
 impl TensorBytes<'_> {
@@ -39,6 +41,7 @@ impl TensorBytes<'_> {
             Self::Bytes(bytes) => bytes,
             Self::I8(values) => bytemuck::must_cast_slice(values),
             Self::F32(values) => bytemuck::must_cast_slice(values),
+            Self::U32(values) => bytemuck::must_cast_slice(values),
         }
     }
 }
@@ -70,7 +73,7 @@ macro_rules! tensor_bytes_from {
         }
     )*};
 }
-tensor_bytes_from!(Bytes u8, I8 i8, F32 f32);
+tensor_bytes_from!(Bytes u8, I8 i8, F32 f32, U32 u32);
 
 /// Collects the tensors of a block. Borrowed tensors are not copied, before or while the block is written.
 #[derive(Debug)]

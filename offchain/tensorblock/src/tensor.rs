@@ -28,6 +28,11 @@ impl<'a> TensorView<'a> {
         self.cast(DType::Int8)
     }
 
+    /// The elements of a tensor of type u32.
+    pub fn u32(&self) -> Result<&'a [u32], BlockError> {
+        self.cast(DType::U32)
+    }
+
     /// The elements of a tensor of plain bytes.
     pub fn u8(&self) -> Result<&'a [u8], BlockError> {
         self.cast(DType::U8)

@@ -64,6 +64,17 @@ fn a_block_in_memory_is_the_same_block() {
 }
 
 #[test]
+fn whole_numbers_are_read_back() {
+    let mut builder = BlockBuilder::new(BlockKind::Items, Form::Serving, Quantisation::None);
+    builder.tensor("tokens", DType::U32, Layout::RowMajor, &[2, 2], vec![1u32, 0, u32::MAX, 7]).unwrap();
+    let block = builder.finish().unwrap().into_block().unwrap();
+    let view = block.tensor("tokens").unwrap();
+    assert_eq!(view.u32().unwrap(), [1, 0, u32::MAX, 7]);
+    assert_eq!(view.bytes[8..12], [255; 4]);
+    assert!(matches!(view.f32().unwrap_err(), BlockError::Mismatch { .. }));
+}
+
+#[test]
 fn roots_over_tensor_edges_equal_roots_of_the_whole_region() {
     // Edges just before, on and just after those of subtiles and tiles.
     let size = SUBTILE as usize;
