@@ -51,7 +51,7 @@ pub trait Double: Real<Bits = u64, Literal = f64> {
     /// The nearest number of the narrower format.
     fn narrow(self) -> Self::Single;
 
-    /// The integer part of a number below 2^63 in magnitude.
+    /// The integer part, or the nearest that 64 bits hold; zero of what is no number.
     fn to_int(self) -> i64;
 }
 

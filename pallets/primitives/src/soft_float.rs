@@ -258,9 +258,9 @@ soft_float! {
 }
 
 impl F64 {
-    /// The integer part of a number below 2^63 in magnitude; zero of what is none.
+    /// The integer part, or the nearest that there is; zero of what is no number. As the processor's floats are converted.
     pub fn to_int(self) -> i64 {
-        if !self.is_finite() {
+        if self.is_nan() {
             return 0;
         }
         let (significand, exponent) = self.unpack();
@@ -268,7 +268,9 @@ impl F64 {
             ..=-64 => 0,
             -63..=-1 => significand >> -exponent,
             0..=10 => significand << exponent,
-            11.. => 0,
+            // From 2^63 on, infinity among them.
+            11.. if self.is_negative() => return i64::MIN,
+            11.. => return i64::MAX,
         } as i64;
         if self.is_negative() {
             -whole
@@ -406,6 +408,10 @@ mod tests {
             for wide in [f64::from_bits(bits), near] {
                 let (soft, hard) = (F64::from_bits(wide.to_bits()).to_f32(), wide as f32);
                 prop_assert_eq!(soft.to_bits(), if hard.is_nan() { F32::NAN.to_bits() } else { hard.to_bits() });
+            }
+            let size = f64::from_bits(bits & !(0x7ff << 52) | (exponent + 173) << 52);
+            for wide in [f64::from_bits(bits), near, size] {
+                prop_assert_eq!(F64::from_bits(wide.to_bits()).to_int(), wide as i64);
             }
             let (soft, hard) = (F64::from(F32::from_bits(short)), f64::from(f32::from_bits(short)));
             prop_assert_eq!(soft.to_bits(), if hard.is_nan() { F64::NAN.to_bits() } else { hard.to_bits() });
