@@ -7,8 +7,9 @@
 #![allow(clippy::arithmetic_side_effects, reason = "floats do not overflow, and integers are bounded as documented")]
 
 use crate::{
-    math::{dot, exp, pow2, rsqrt, silu, tree, LANES},
-    real::Single,
+    math::{dot, exp, ln64, pow2, rsqrt, silu, tree, LANES},
+    real::{Double, Real, Single},
+    trace::{DIVERGED, LOSS_UNITS},
 };
 use alloc::vec::Vec;
 
@@ -181,6 +182,18 @@ pub fn mixture<S: Single>(first: S, others: impl IntoIterator<Item = (S, S)>) ->
     others.into_iter().fold(first, |sum, (weight, output)| sum + weight * (output - first))
 }
 
+/// The loss of a position, in units of 1 / [`LOSS_UNITS`] nats and rounded: from the sum of `exp(logit - largest)` over its
+/// logits, the largest of them, and that of the token that follows. [`DIVERGED`] when one of these is not finite.
+pub fn loss<S: Single>(sum: S, largest: S, logit: S) -> u32 {
+    if [sum, largest, logit].iter().any(|value| value.to_bits() & !(1 << 31) >= INFINITY) {
+        return DIVERGED;
+    }
+    // The sum has the term of the largest logit, which is one.
+    let nats = ln64(sum.widen()) + (largest.widen() - logit.widen());
+    let units = nats * S::Double::from_int(LOSS_UNITS.into()) + S::Double::literal(0.5);
+    units.to_int().clamp(0, i64::from(DIVERGED) - 1) as u32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -245,6 +258,19 @@ mod tests {
         ) {
             prop_assert_eq!(everything(&soft(&x), &soft(&y), &weights, block), everything(&x, &y, &weights, block));
             prop_assert_eq!(Quantised::new(&soft(&x), block), Quantised::new(&x, block));
+        }
+
+        #[test]
+        fn losses_are_the_same_in_integers(sum in 1f32..1e9, bits: [u32; 3], most in -1e3f32..1e3, below in 0f32..1e3) {
+            let soft = |x: f32| F32::from_bits(x.to_bits());
+            let any = bits.map(f32::from_bits);
+            for [sum, largest, logit] in [[sum, most, most - below], any, [sum, f32::MAX, any[2]]] {
+                let found = loss(sum, largest, logit);
+                prop_assert_eq!(loss(soft(sum), soft(largest), soft(logit)), found);
+            }
+            let nats = f64::from(sum).ln() + f64::from(most) - f64::from(most - below);
+            let found = f64::from(loss(sum, most, most - below)) / f64::from(LOSS_UNITS);
+            prop_assert!((found - nats).abs() < 1e-5, "{} for {}", found, nats);
         }
 
         #[test]

@@ -1,10 +1,10 @@
 //! What each word of a trace is computed from, and how.
 
-use super::{Inputs, LayerStep, Step, Tensor, Trace, Word, DIVERGED, LEAF_WORDS, LOSS_UNITS, NO_EXPERT};
+use super::{Inputs, LayerStep, Step, Tensor, Trace, Word, LEAF_WORDS, NO_EXPERT};
 use crate::{
     canonical::{self, NotFinite, Quantised},
     math,
-    real::{Double, Real, Single},
+    real::Single,
 };
 use alloc::{collections::BTreeMap, vec::Vec};
 use core::{marker::PhantomData, ops::Range};
@@ -299,13 +299,7 @@ impl<'a, S: Single, I: Inputs> Computation<'a, S, I> {
         let (sum, most) = (self.one(Step::ExpSum, row, 0)?, self.one(Step::LogitMaximum, row, 0)?);
         let target = self.inputs.token(row + 1)?.min(self.trace.dimensions.vocab - 1);
         let logit = self.one(Step::Logits, row, target)?;
-        if [sum, most, logit].iter().any(|value| value.to_bits() & !(1 << 31) >= INFINITY) {
-            return Ok(DIVERGED);
-        }
-        // The sum has the term of the largest logit, which is one.
-        let nats = math::ln64(sum.widen()) + (most.widen() - logit.widen());
-        let units = nats * S::Double::from_int(LOSS_UNITS.into()) + S::Double::literal(0.5);
-        Ok(units.to_int().clamp(0, i64::from(DIVERGED) - 1) as u32)
+        Ok(canonical::loss(sum, most, logit))
     }
 }
 
