@@ -100,12 +100,15 @@ impl Reveal {
             && (0..).zip(&self.deltas).all(is_earlier)
     }
 
-    /// Whether scores are those that it names, and come to its sums.
+    /// Whether scores are those that it names, come to its sums, and are zero where there is nothing to measure: no trace would
+    /// show that of a delta which cannot be applied.
     pub fn follows_from(&self, scores: &Scores, layout: &Layout) -> bool {
         let same =
             scores.deltas(layout).is_some_and(|sums| sums.iter().eq(self.deltas.iter().map(|delta| &delta.sums)));
         let cells = if self.candidate.is_some() { layout.all() } else { layout.without_candidate() };
+        let mut malformed = (0..).zip(&self.deltas).filter(|(_, delta)| delta.finding == Finding::Malformed);
         scores.hash() == self.scores
+            && malformed.all(|(number, _)| scores.has_none_of(layout, number))
             && scores.0.len() as u64 == u64::from(cells)
             && same
             && self.candidate.is_none_or(|candidate| scores.candidate(layout) == Some(candidate.sums))
@@ -125,4 +128,30 @@ impl Reveal {
 /// What an evaluator sends before it reveals: nobody can copy from it, the account being part of it.
 pub fn commitment(round: u64, account: &[u8], salt: &[u8; 32], reveal: &[u8; 32]) -> [u8; 32] {
     hash(COMMITMENT, &[&round.to_le_bytes(), salt, reveal, account])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pol::{Set, Target};
+    use alloc::vec;
+
+    #[test]
+    fn what_cannot_be_applied_has_no_scores() {
+        let layout = Layout { trial: 2, last: 2, general: 2, own: 2, deltas: 2, positions: 3 };
+        let reveal = |scores: &Scores| {
+            let found = |(finding, sums)| DeltaFinding { finding, sums };
+            let sums = scores.deltas(&layout).unwrap();
+            let deltas: Vec<DeltaFinding> = [Finding::Sound, Finding::Malformed].into_iter().zip(sums).map(found).collect();
+            Reveal { scores: scores.hash(), deltas: deltas.try_into().unwrap(), candidate: None }
+        };
+        let of_malformed = |set| layout.cells(Target::Delta(1), set).unwrap();
+        let mut scores = Scores(vec![5; layout.without_candidate() as usize]);
+        for cell in [Set::Trial, Set::General, Set::Own(1)].into_iter().flat_map(of_malformed) {
+            assert!(!reveal(&scores).follows_from(&scores, &layout));
+            scores.0[cell as usize] = 0;
+        }
+        assert!(reveal(&scores).follows_from(&scores, &layout));
+        assert!(!reveal(&scores).follows_from(&Scores(vec![5; scores.0.len()]), &layout));
+    }
 }

@@ -256,6 +256,12 @@ impl Scores {
         (self.0.len() as u64 == u64::from(layout.all())).then(sums)
     }
 
+    /// Whether all scores of a delta are zero.
+    pub fn has_none_of(&self, layout: &Layout, delta: u32) -> bool {
+        let sets = [Set::Trial, Set::General, Set::Own(delta)];
+        sets.iter().all(|set| self.of(layout, Target::Delta(delta), *set).iter().all(|score| *score == 0))
+    }
+
     /// The first cell in which two evaluations differ, among those that both have.
     pub fn first_difference(&self, other: &Self) -> Option<u32> {
         (0u32..).zip(self.0.iter().zip(&other.0)).find(|(_, (one, other))| one != other).map(|(place, _)| place)
