@@ -4,6 +4,7 @@
 //!   the definition of what that means.
 //! - [`session`], [`sampler`], [`replay`]: an answer in the making, how its tokens are chosen, how it is checked.
 //! - [`trace`]: every value of an evaluation, for those who differ about one.
+//! - [`expert`]: the two forms of an expert.
 //! - [`gguf`], [`hf`]: readers for files of other formats; [`import`] makes blocks of them.
 //! - [`tokenizer`], [`chat`]: text and conversations to tokens, tokens to text.
 //! - [`math`]: the functions of canonical execution that a machine's own library computes differently from another's.
@@ -13,6 +14,7 @@
 
 pub mod chat;
 pub mod exec;
+pub mod expert;
 pub mod gguf;
 pub mod hf;
 pub mod import;

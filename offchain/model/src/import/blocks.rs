@@ -6,18 +6,18 @@ use super::{
     pipeline::in_order,
     source::{Matrix, Part, Source, all_parts, weights},
 };
-use crate::chat::TextProcessor;
+use crate::{
+    chat::TextProcessor,
+    expert::{ExpertBuilder, ExpertError, Forms, Int8Matrix, quantise},
+};
 use blyan_primitives::{
-    block::{BlockKind, BlockRecord, DType, Form, Layout, MAX_ONCHAIN_HEADER_LEN, Quantisation},
+    block::{BlockKind, BlockRecord, DType, ExpertShape, Form, Layout, MAX_ONCHAIN_HEADER_LEN, Quantisation},
     genesis::GenesisModel,
     ids::ContentHash,
     spec::{Dimensions, ModelSpec},
     version::VersionRange,
 };
-use blyan_tensorblock::{
-    BlockBuilder, BlockError, UnwrittenBlock,
-    quant::{pack_rows16k4, quantise_rows},
-};
+use blyan_tensorblock::{BlockBuilder, BlockError, UnwrittenBlock, quant::QuantError};
 use std::{collections::BTreeMap, ops::Range};
 
 type Sink<'a> = &'a mut dyn FnMut(UnwrittenBlock<'static>) -> Result<(), SinkError>;
@@ -221,31 +221,6 @@ enum Piece {
     Matrix(Int8Matrix),
 }
 
-/// Rows of a quantised matrix, packed for the kernels.
-#[derive(Default)]
-struct Int8Matrix {
-    packed: Vec<i8>,
-    scales: Vec<f32>,
-}
-
-impl Int8Matrix {
-    /// Appends rows; all but the last piece have whole groups, so their packed bytes are simply put behind each other.
-    fn append(&mut self, piece: Self) {
-        if self.packed.is_empty() {
-            *self = piece;
-        } else {
-            self.packed.extend(piece.packed);
-            self.scales.extend(piece.scales);
-        }
-    }
-
-    fn add_to<'a>(self, to: &mut BlockBuilder<'a>, name: &str, rows: usize, k: usize) -> Result<(), ImportError> {
-        to.tensor(name, DType::Int8, Layout::Rows16K4, &[rows as u32, k as u32], self.packed)?;
-        to.tensor(&format!("{name}.scale"), DType::F32, Layout::RowMajor, &[rows as u32], self.scales)?;
-        Ok(())
-    }
-}
-
 fn read_rows(source: &dyn Source, part: Part, rows: Range<usize>, k: usize) -> Result<Vec<f32>, ImportError> {
     let mut values = vec![0.0; rows.len() * k];
     source.read(part, rows, &mut values)?;
@@ -264,14 +239,11 @@ fn read_floats(source: &dyn Source, part: Part, rows: Range<usize>, k: usize) ->
 
 fn quantised(source: &dyn Source, part: Part, rows: Range<usize>, k: usize) -> Result<Int8Matrix, ImportError> {
     let count = rows.len();
-    quantise(part, &read_rows(source, part, rows, k)?, count, k)
+    quantise(&read_rows(source, part, rows, k)?, count, k).map_err(|error| unfit(part, error))
 }
 
-fn quantise(part: Part, values: &[f32], rows: usize, k: usize) -> Result<Int8Matrix, ImportError> {
-    let refused = |error| ImportError::Weights { part: part.to_string(), error };
-    let quantised = quantise_rows(values, rows, k).map_err(refused)?;
-    let packed = pack_rows16k4(&quantised.values, rows, k).map_err(refused)?;
-    Ok(Int8Matrix { packed, scales: quantised.scales })
+fn unfit(part: Part, error: QuantError) -> ImportError {
+    ImportError::Weights { part: part.to_string(), error }
 }
 
 fn seeded_router(seed: u64, layer: u16, count: usize) -> Vec<f32> {
@@ -301,16 +273,18 @@ impl Expert {
         dimensions: &Dimensions,
         keep_master: bool,
     ) -> Result<Self, ImportError> {
-        let mut master = BlockBuilder::new(BlockKind::Expert, Form::Master, Quantisation::None);
-        let mut serving = BlockBuilder::new(BlockKind::Expert, Form::Serving, Quantisation::PerChannel);
+        let part = |matrix| Part::Expert(layer, expert, matrix);
+        let failed = |error| match error {
+            ExpertError::Weights { matrix, error } => unfit(part(matrix), error),
+            ExpertError::Block(error) => ImportError::Block(error),
+            error => ImportError::Expert(error),
+        };
+        let mut forms = ExpertBuilder::new(ExpertShape { ffn: dimensions.ffn, hidden: dimensions.hidden });
         for matrix in Matrix::ALL {
-            let part = Part::Expert(layer, expert, matrix);
-            let (rows, k) = part.shape(dimensions);
-            let values = read_rows(source, part, 0..rows, k)?;
-            quantise(part, &values, rows, k)?.add_to(&mut serving, matrix.name(), rows, k)?;
-            master.tensor(matrix.name(), DType::F32, Layout::RowMajor, &[rows as u32, k as u32], values)?;
+            let (rows, k) = part(matrix).shape(dimensions);
+            forms.push(read_rows(source, part(matrix), 0..rows, k)?).map_err(failed)?;
         }
-        let (master, serving) = (master.finish()?, serving.finish()?);
+        let Forms { master, serving } = forms.finish().map_err(failed)?;
         let master =
             Master { hash: master.hash(), record: record(&master, None)?, block: keep_master.then_some(master) };
         Ok(Self { master, serving })

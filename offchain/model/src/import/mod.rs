@@ -14,7 +14,7 @@ mod gguf;
 mod pipeline;
 pub(crate) mod source;
 
-use crate::{chat::ChatError, gguf::GgufError, hf::HfError, tokenizer::TokenizerError};
+use crate::{chat::ChatError, expert::ExpertError, gguf::GgufError, hf::HfError, tokenizer::TokenizerError};
 use blyan_primitives::{
     block::{BlockKind, MAX_ONCHAIN_HEADER_LEN},
     genesis::{GenesisError, GenesisModel},
@@ -114,6 +114,9 @@ pub enum ImportError {
     /// A block could not be built.
     #[error(transparent)]
     Block(#[from] BlockError),
+    /// The blocks of an expert could not be built.
+    #[error(transparent)]
+    Expert(ExpertError),
     /// A kind or setting of model that canonical execution does not have.
     #[error("{what} '{found}' is not supported")]
     Unsupported {

@@ -1,5 +1,7 @@
 //! What an import reads: a model's matrices, whatever the file they come from.
 
+pub(crate) use crate::expert::Matrix;
+
 use super::ImportError;
 use crate::chat::TextAssets;
 use blyan_primitives::spec::Dimensions;
@@ -34,30 +36,6 @@ pub(crate) enum Part {
     Router(u16),
     /// A matrix of an expert's feed-forward network: layer, expert.
     Expert(u16, u16, Matrix),
-}
-
-/// A matrix of a feed-forward network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Matrix {
-    /// `[ffn, hidden]`.
-    Gate,
-    /// `[ffn, hidden]`.
-    Up,
-    /// `[hidden, ffn]`.
-    Down,
-}
-
-impl Matrix {
-    pub(crate) const ALL: [Self; 3] = [Self::Gate, Self::Up, Self::Down];
-
-    /// Name of its tensor in an expert block.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Gate => "gate",
-            Self::Up => "up",
-            Self::Down => "down",
-        }
-    }
 }
 
 impl fmt::Display for Part {
