@@ -42,6 +42,31 @@ impl Default for EngineConfig {
     }
 }
 
+impl EngineConfig {
+    /// Checks the configuration, chooses the code path and starts threads that compute as canonical execution needs it.
+    pub(crate) fn start(&self) -> Result<(Cpu, Pool), EngineError> {
+        let threads = match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS),
+            threads if threads <= MAX_THREADS => threads,
+            threads => return Err(EngineError::Threads(threads)),
+        };
+        if !(1..=MAX_PASS_TOKENS).contains(&self.pass_tokens) {
+            return Err(EngineError::PassTokens(self.pass_tokens));
+        }
+        let path = self.cpu.map_or_else(CpuPath::from_env, Ok)?;
+        let cpu = Cpu::new(path)?;
+        let mut pool = Pool::new(threads).map_err(EngineError::Spawn)?;
+        let unsound = AtomicBool::new(false);
+        pool.on_every_worker(&|| {
+            unsound.fetch_or(check_floats().is_err(), Relaxed);
+        });
+        if unsound.into_inner() {
+            return Err(CpuError::FloatMode.into());
+        }
+        Ok((cpu, pool))
+    }
+}
+
 /// Why an engine could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -147,24 +172,8 @@ pub(crate) type Visit<'a> = dyn FnMut(usize, &[u8], Option<&[f32]>) -> ControlFl
 impl Engine {
     /// Starts threads and allocates the memory of a pass.
     pub fn new(model: Arc<Model>, config: EngineConfig) -> Result<Self, EngineError> {
-        let threads = match config.threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS),
-            threads if threads <= MAX_THREADS => threads,
-            threads => return Err(EngineError::Threads(threads)),
-        };
-        if !(1..=MAX_PASS_TOKENS).contains(&config.pass_tokens) {
-            return Err(EngineError::PassTokens(config.pass_tokens));
-        }
-        let path = config.cpu.map_or_else(CpuPath::from_env, Ok)?;
-        let cpu = Cpu::new(path)?;
-        let mut pool = Pool::new(threads).map_err(EngineError::Spawn)?;
-        let unsound = AtomicBool::new(false);
-        pool.on_every_worker(&|| {
-            unsound.fetch_or(check_floats().is_err(), Relaxed);
-        });
-        if unsound.into_inner() {
-            return Err(CpuError::FloatMode.into());
-        }
+        let (cpu, pool) = config.start()?;
+        let threads = pool.workers();
         let work = Workspace::new(&model, config.pass_tokens, threads);
         Ok(Self { model, cpu, threads, state: Mutex::new(State { pool, work }) })
     }

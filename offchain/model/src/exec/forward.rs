@@ -99,14 +99,22 @@ const SCRATCH_DOTS: usize = 1 << 14;
 /// Most bytes of weights in a chunk: small enough to balance workers, large enough to stream.
 const CHUNK_BYTES: usize = 1 << 18;
 
+/// Where a token fails whose keys and values its own layer does not have either.
+pub(crate) const ATTENTION_INPUT: &str = "attention input";
+
 impl Workspace {
     /// Memory for passes of up to `tokens` tokens on `workers` workers.
     pub(crate) fn new(model: &Model, tokens: usize, workers: usize) -> Self {
+        let blocks = model.layers.iter().map(|layer| layer.blocks.len()).max().unwrap_or(0);
+        Self::with_blocks(model, tokens, workers, blocks)
+    }
+
+    /// The same for models of these dimensions whose layers have up to `blocks` distinct experts.
+    pub(crate) fn with_blocks(model: &Model, tokens: usize, workers: usize, blocks: usize) -> Self {
         let d = model.dimensions();
         let (hidden, ffn, block) = (d.hidden as usize, d.ffn as usize, usize::from(d.activation_block));
         let (queries, keys) = (query_width(d), key_width(d));
         let top_k = usize::from(d.top_k);
-        let blocks = model.layers.iter().map(|layer| layer.blocks.len()).max().unwrap_or(0);
         let slots = tokens * top_k.min(blocks);
         let checkpoint_bytes = 4 * hidden * (checkpoints(d) + 1);
         let floats = |rows: usize, columns: usize| vec![0f32; rows * columns];
@@ -159,9 +167,20 @@ impl Workspace {
     /// [`Executor::logits`].
     pub(crate) fn logits(&self, row: usize, token: usize) -> Result<&[f32], Failure> {
         self.check(token)?;
-        let logits = &self.logits[row * self.vocab..][..self.vocab];
+        let logits = self.any_logits(row);
         let finite = logits.iter().fold(true, |finite, x| finite & x.is_finite());
         if finite { Ok(logits) } else { Err(Failure { layer: self.layers, what: "logits" }) }
+    }
+
+    /// The logits that were computed as number `row`, whether they mean something or not.
+    pub(crate) fn any_logits(&self, row: usize) -> &[f32] {
+        &self.logits[row * self.vocab..][..self.vocab]
+    }
+
+    /// The residual stream of the first `count` tokens, `[count, hidden]`, and where each failed, if it did.
+    pub(crate) fn stream(&mut self, count: usize) -> (&mut [f32], &mut [Option<Failure>]) {
+        let hidden = self.x.len() / self.tokens;
+        (&mut self.x[..count * hidden], &mut self.failures[..count])
     }
 }
 
@@ -192,6 +211,17 @@ impl Executor<'_> {
     /// Passes the runs' tokens through the model: at most [`Workspace::tokens`] of them, at least one. Their positions have
     /// to be below the context. Tokens are numbered over all runs, in order.
     pub(crate) fn pass(&mut self, runs: &mut [Run<'_>]) {
+        self.begin(runs);
+        self.embed(runs);
+        for index in 0..self.model.layers.len() {
+            self.attention(index, runs);
+            self.feed_forward(index);
+        }
+        self.leave();
+    }
+
+    /// Takes note of the runs' tokens, and makes room for them.
+    pub(crate) fn begin(&mut self, runs: &mut [Run<'_>]) {
         let work = &mut *self.work;
         work.places.clear();
         for (i, run) in runs.iter_mut().enumerate() {
@@ -200,19 +230,24 @@ impl Executor<'_> {
         }
         assert!((1..=work.tokens).contains(&work.places.len()), "tokens fit the workspace");
         work.failures.fill(None);
-        self.embed(runs);
-        for index in 0..self.model.layers.len() {
-            let layer = &self.model.layers[index];
-            self.enter(index);
-            self.query_key_value(layer);
-            self.rotate(layer);
-            self.store(index, runs);
-            self.attend(index, runs);
-            self.attention_output(index, layer);
-            self.route(index, layer);
-            self.experts(index, layer);
-        }
-        self.leave();
+    }
+
+    /// The first half of a layer, which ends the one before it: attention, added to the residual stream.
+    pub(crate) fn attention(&mut self, index: usize, runs: &mut [Run<'_>]) {
+        let layer = &self.model.layers[index];
+        self.enter(index);
+        self.query_key_value(layer);
+        self.rotate(layer);
+        self.store(index, runs);
+        self.attend(index, runs);
+        self.attention_output(index, layer);
+    }
+
+    /// The second half of a layer: what its experts say, to be added to the residual stream by who comes next.
+    pub(crate) fn feed_forward(&mut self, index: usize) {
+        let layer = &self.model.layers[index];
+        self.route(index, layer);
+        self.experts(index, layer);
     }
 
     fn count(&self) -> usize {
@@ -220,7 +255,7 @@ impl Executor<'_> {
     }
 
     /// Residual stream from the embedding, and the rotations of the tokens' positions.
-    fn embed(&mut self, runs: &[Run<'_>]) {
+    pub(crate) fn embed(&mut self, runs: &[Run<'_>]) {
         let (model, count) = (self.model, self.count());
         let d = model.dimensions();
         let (hidden, half) = (d.hidden as usize, usize::from(d.head_dim) / 2);
@@ -236,6 +271,19 @@ impl Executor<'_> {
             let run = &runs[run];
             model.embed.dequantise(run.tokens[position - run.start] as usize, x);
             math::rope_row(position as u32, &model.rope, cos, sin);
+        });
+    }
+
+    /// The rotations of the tokens' positions alone, where a residual stream is there already.
+    pub(crate) fn turn(&mut self) {
+        let (model, count) = (self.model, self.count());
+        let half = usize::from(model.dimensions().head_dim) / 2;
+        let work = &mut *self.work;
+        let parts =
+            (Chunks::new(&mut work.cos[..count * half], half), Chunks::new(&mut work.sin[..count * half], half));
+        let places = &work.places;
+        self.pool.each(parts, |token, (cos, sin)| {
+            math::rope_row(places[token].1 as u32, &model.rope, cos, sin);
         });
     }
 
@@ -265,7 +313,7 @@ impl Executor<'_> {
             }
             let normed = scratch.row(hidden);
             cpu.rms_norm(x, norm, eps, normed);
-            note(cpu.quantise(normed, usize::from(d.activation_block), row), failure, index, "attention input");
+            note(cpu.quantise(normed, usize::from(d.activation_block), row), failure, index, ATTENTION_INPUT);
         });
     }
 
@@ -484,7 +532,7 @@ impl Executor<'_> {
     }
 
     /// Ends the last layer, and keeps the final normalised state, quantised for the output matrix.
-    fn leave(&mut self) {
+    pub(crate) fn leave(&mut self) {
         let (model, cpu, count) = (self.model, self.cpu, self.count());
         let d = model.dimensions();
         let (hidden, top_k, eps) = (d.hidden as usize, usize::from(d.top_k), d.rms_eps.get());

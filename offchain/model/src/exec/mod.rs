@@ -83,11 +83,13 @@ mod pool;
 mod portable;
 mod quant;
 mod router;
+mod score;
 #[cfg(test)]
 mod tests;
 
 pub use cpu::{CPU_VARIABLE, CpuError, CpuPath};
 pub use engine::{Engine, EngineConfig, EngineError, ExecError, MAX_PASS_TOKENS, MAX_THREADS};
 pub use model::{LoadError, Model, ModelBlocks};
+pub use score::{ItemScorer, ScoreError, Scorer};
 
 pub(crate) use kv::KvCache;

@@ -3,9 +3,10 @@
 use crate::math;
 use blyan_primitives::{
     block::{BlockKind, DType, Form, Layout, PayloadType},
+    dispute::Weights,
     ids::{ContentHash, SpecId, WeightsId},
     spec::{Dimensions, ModelSpec, SpecError, weights_id},
-    trace::Tensor,
+    trace::{Part, Tensor},
 };
 use blyan_tensorblock::{BlockError, TensorSlice, VerifiedBlock};
 use core::ops::Range;
@@ -69,6 +70,14 @@ pub enum LoadError {
         /// Experts given, layer by layer.
         found: Vec<usize>,
     },
+    /// There is no such slot.
+    #[error("the model has no slot {layer}/{index}")]
+    NoSlot {
+        /// The layer.
+        layer: u16,
+        /// The expert in it.
+        index: u16,
+    },
     /// A tensor is missing or of another type, layout or shape, or a block has padding that is not zero.
     #[error(transparent)]
     Tensor(#[from] BlockError),
@@ -87,7 +96,7 @@ pub enum LoadError {
 }
 
 /// An int8 matrix `[rows, k]` with a scale for each row, in a mapped block.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Matrix {
     pub(crate) rows: usize,
     pub(crate) k: usize,
@@ -96,7 +105,7 @@ pub(crate) struct Matrix {
 }
 
 /// The feed-forward network of an expert.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Expert {
     /// `[ffn, hidden]`
     pub(crate) gate: Matrix,
@@ -107,14 +116,14 @@ pub(crate) struct Expert {
 }
 
 /// Norms of queries and keys, each `[head_dim]`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct HeadNorms {
     pub(crate) query: TensorSlice<f32>,
     pub(crate) key: TensorSlice<f32>,
 }
 
 /// One transformer layer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Layer {
     pub(crate) attn_norm: TensorSlice<f32>,
     pub(crate) ffn_norm: TensorSlice<f32>,
@@ -133,8 +142,8 @@ pub(crate) struct Layer {
 
 /// A model, ready to execute.
 ///
-/// Its tensors are the mapped bytes of verified blocks; nothing is copied.
-#[derive(Debug)]
+/// Its tensors are the mapped bytes of verified blocks; nothing is copied, in clones neither.
+#[derive(Clone, Debug)]
 pub struct Model {
     spec: ModelSpec,
     spec_id: SpecId,
@@ -229,6 +238,40 @@ impl Model {
         values
     }
 
+    /// The same model with another block in a slot. What is in the others is not checked again.
+    ///
+    /// # Errors
+    /// When there is no such slot, or the block is no expert of this model.
+    pub fn with_expert(&self, layer: u16, index: u16, block: &VerifiedBlock) -> Result<Self, LoadError> {
+        let place = (usize::from(layer), usize::from(index));
+        let missing = LoadError::NoSlot { layer, index };
+        let mut model = self.clone();
+        let (Some(slots), Some(layer)) = (model.slots.get_mut(place.0), model.layers.get_mut(place.0)) else {
+            return Err(missing);
+        };
+        *slots.get_mut(place.1).ok_or(missing)? = block.hash();
+        let expert = Expert::load(self.dimensions(), block)?;
+        let old = core::mem::take(&mut layer.blocks);
+        let (places, firsts) = distinct(slots);
+        let block = |slot: usize| if slot == place.1 { &expert } else { &old[layer.experts[slot]] };
+        layer.blocks = firsts.into_iter().map(|slot| block(slot).clone()).collect();
+        layer.experts = places;
+        model.weights_id = weights_id(self.spec_id, model.slots.iter().flatten());
+        model.bytes_per_token = model.count_bytes_per_token();
+        Ok(model)
+    }
+
+    /// Whether this model is another one but for what a slot holds.
+    pub(crate) fn is_but_for(&self, other: &Self, layer: u16, index: u16) -> bool {
+        let slots = |of: &Self| {
+            let mut slots = of.slots.clone();
+            let slot = slots.get_mut(usize::from(layer)).and_then(|layer| layer.get_mut(usize::from(index)));
+            slot.into_iter().for_each(|slot| *slot = ContentHash::default());
+            slots
+        };
+        self.spec_id == other.spec_id && slots(self) == slots(other)
+    }
+
     pub(crate) fn dimensions(&self) -> &Dimensions {
         &self.spec.dimensions
     }
@@ -314,16 +357,9 @@ impl Layer {
     ) -> Result<Self, LoadError> {
         // Layers are counted in 16 bits.
         let layer = index as u16;
-        let mut hashes: Vec<ContentHash> = Vec::new();
-        let (mut blocks, mut places) = (Vec::new(), Vec::new());
-        for block in experts {
-            let place = hashes.iter().position(|hash| *hash == block.hash());
-            places.push(place.unwrap_or(hashes.len()));
-            if place.is_none() {
-                hashes.push(block.hash());
-                blocks.push(Expert::load(d, block)?);
-            }
-        }
+        let hashes: Vec<ContentHash> = experts.iter().map(VerifiedBlock::hash).collect();
+        let (places, firsts) = distinct(&hashes);
+        let blocks = firsts.into_iter().map(|slot| Expert::load(d, &experts[slot])).collect::<Result<_, _>>()?;
         let head_norms = if d.qk_norm {
             Some(HeadNorms {
                 query: trunk.floats(d, Tensor::QueryNorm(layer))?,
@@ -344,6 +380,30 @@ impl Layer {
             blocks,
             experts: places,
         })
+    }
+}
+
+/// For each slot of a layer the place of its block among those that are distinct, and for each of these the first slot that
+/// has it.
+fn distinct(slots: &[ContentHash]) -> (Vec<usize>, Vec<usize>) {
+    let (mut places, mut firsts) = (Vec::new(), Vec::new());
+    for (slot, hash) in slots.iter().enumerate() {
+        let place = firsts.iter().position(|first: &usize| slots[*first] == *hash);
+        places.push(place.unwrap_or(firsts.len()));
+        if place.is_none() {
+            firsts.push(slot);
+        }
+    }
+    (places, firsts)
+}
+
+impl Weights for Model {
+    fn block(&self, part: Part) -> Option<ContentHash> {
+        match part {
+            Part::Trunk => Some(self.spec.trunk),
+            Part::Router => Some(self.spec.router),
+            Part::Expert { layer, index } => self.block_of(layer, index),
+        }
     }
 }
 
