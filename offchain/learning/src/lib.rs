@@ -6,4 +6,6 @@
 #![deny(unsafe_code)]
 
 pub mod delta;
+#[cfg(test)]
+mod noise;
 pub mod train;

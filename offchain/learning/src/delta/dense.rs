@@ -28,9 +28,10 @@ impl Dense {
         self.shape
     }
 
-    pub(super) fn add_to(&self, weights: &mut [f32]) {
+    /// Adds to the weights of the rows from `first` on.
+    pub(super) fn add_to(&self, first: usize, weights: &mut [f32]) {
         let k = self.shape.k;
-        let rows = self.rows.values.chunks_exact(k).zip(&self.rows.scales);
+        let rows = self.rows.values.chunks_exact(k).zip(&self.rows.scales).skip(first);
         for (weights, (values, scale)) in weights.chunks_exact_mut(k).zip(rows) {
             for (weight, value) in weights.iter_mut().zip(values) {
                 *weight += f32::from(*value) * scale;

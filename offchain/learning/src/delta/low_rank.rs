@@ -82,10 +82,11 @@ impl LowRank {
         self.shape
     }
 
-    pub(super) fn add_to(&self, weights: &mut [f32]) {
+    /// Adds to the weights of the rows from `first` on.
+    pub(super) fn add_to(&self, first: usize, weights: &mut [f32]) {
         let Shape { rows, k } = self.shape;
         let mut change = vec![0.0f32; k];
-        for (row, weights) in weights.chunks_exact_mut(k).enumerate() {
+        for (row, weights) in (first..).zip(weights.chunks_exact_mut(k)) {
             for (r, (a, scale)) in self.a.chunks_exact(k).zip(&self.scales).enumerate() {
                 let b = i32::from(self.b[r * rows + row]);
                 for (change, a) in change.iter_mut().zip(a) {

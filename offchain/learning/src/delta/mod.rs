@@ -39,7 +39,9 @@ pub use feedback::Feedback;
 pub use low_rank::{Factors, LowRank, MAX_RANK};
 pub use sparse::{CHUNK_LOG2, Sparse};
 
+use blyan_primitives::learning::Codec;
 use reader::Reader;
+use std::ops::Range;
 
 /// Most elements of a matrix that a change can be for: 2^28, a gigabyte of f32.
 pub const MAX_ELEMENTS: usize = 1 << 28;
@@ -160,24 +162,47 @@ impl Update {
     /// When there are not as many weights as the shape says.
     pub fn add_to(&self, weights: &mut [f32]) -> Result<(), DeltaError> {
         check(self.shape(), weights.len())?;
-        match self {
-            Self::LowRank(update) => update.add_to(weights),
-            Self::Sparse(update) => update.add_to(weights),
-            Self::Dense(update) => update.add_to(weights),
-        }
+        self.add(0, weights);
         Ok(())
+    }
+
+    /// Adds the change of rows `rows` to `weights`, `[rows.len(), k]` row-major, the same as [`Self::add_to`] does.
+    ///
+    /// # Errors
+    /// When there are no such rows, or not as many weights.
+    pub fn add_rows_to(&self, rows: Range<usize>, weights: &mut [f32]) -> Result<(), DeltaError> {
+        let shape = self.shape();
+        if rows.is_empty() || rows.end > shape.rows {
+            return Err(DeltaError::Shape { rows: rows.end, k: shape.k, elements: weights.len() });
+        }
+        check(Shape { rows: rows.len(), ..shape }, weights.len())?;
+        self.add(rows.start, weights);
+        Ok(())
+    }
+
+    fn add(&self, first: usize, weights: &mut [f32]) {
+        match self {
+            Self::LowRank(update) => update.add_to(first, weights),
+            Self::Sparse(update) => update.add_to(first, weights),
+            Self::Dense(update) => update.add_to(first, weights),
+        }
     }
 
     /// The change as a matrix, `[rows, k]` row-major.
     pub fn to_dense(&self) -> Vec<f32> {
         let Shape { rows, k } = self.shape();
         let mut dense = vec![0.0; rows * k];
-        match self {
-            Self::LowRank(update) => update.add_to(&mut dense),
-            Self::Sparse(update) => update.add_to(&mut dense),
-            Self::Dense(update) => update.add_to(&mut dense),
-        }
+        self.add(0, &mut dense);
         dense
+    }
+
+    /// The codec that kept it.
+    pub fn codec(&self) -> Codec {
+        match self {
+            Self::LowRank(_) => Codec::LowRank,
+            Self::Sparse(_) => Codec::Sparse,
+            Self::Dense(_) => Codec::Dense,
+        }
     }
 }
 

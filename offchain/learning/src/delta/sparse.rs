@@ -104,11 +104,15 @@ impl Sparse {
         self.shape
     }
 
-    pub(super) fn add_to(&self, weights: &mut [f32]) {
-        for (place, code) in self.places.iter().zip(&self.codes) {
+    /// Adds to the weights of the rows from `first` on.
+    pub(super) fn add_to(&self, first: usize, weights: &mut [f32]) {
+        let start = first * self.shape.k;
+        let before = |end: usize| self.places.partition_point(|place| (*place as usize) < end);
+        let kept = before(start)..before(start + weights.len());
+        for (place, code) in self.places[kept.clone()].iter().zip(&self.codes[kept]) {
             let magnitudes = self.magnitudes[(place >> self.chunk_log2) as usize];
             let magnitude = f32::from(magnitudes[usize::from(code & 1)]);
-            weights[*place as usize] += if code & 2 == 0 { magnitude } else { -magnitude };
+            weights[*place as usize - start] += if code & 2 == 0 { magnitude } else { -magnitude };
         }
     }
 

@@ -1,19 +1,8 @@
 use super::*;
+use crate::noise::matrix as noise;
 use proptest::prelude::*;
 
 const SHAPE: Shape = Shape { rows: 24, k: 40 };
-
-/// Normal numbers, by their sum.
-fn noise(seed: u64, len: usize, size: f32) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut uniform = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1 << 24) as f32 - 0.5
-    };
-    (0..len).map(|_| (0..12).map(|_| uniform()).sum::<f32>() * size).collect()
-}
 
 fn matrix(seed: u64, shape: Shape) -> Vec<f32> {
     noise(seed, shape.rows * shape.k, 1e-3)
@@ -204,6 +193,9 @@ fn what_cannot_be_compressed_is_refused() {
     }
     let update = Update::Dense(Dense::quantise(&good, shape).unwrap());
     assert!(matches!(update.add_to(&mut [0.0; 31]), Err(DeltaError::Shape { elements: 31, .. })));
+    for (rows, len) in [(0..1, 15), (1..3, 32), (1..1, 0), (0..2, 31)] {
+        assert!(matches!(update.add_rows_to(rows, &mut vec![0.0; len]), Err(DeltaError::Shape { .. })));
+    }
 }
 
 #[test]
@@ -248,6 +240,17 @@ proptest! {
             let mut weights = vec![0.0; rows * k];
             update.add_to(&mut weights).unwrap();
             prop_assert_eq!(&weights, &update.to_dense());
+
+            // Rows by themselves, with minus zero for what is not kept.
+            let base = vec![-0.0; rows * k];
+            let mut whole = base.clone();
+            update.add_to(&mut whole).unwrap();
+            let mut parts = base;
+            for (number, part) in parts.chunks_mut(2 * k).enumerate() {
+                update.add_rows_to(number * 2..number * 2 + part.len() / k, part).unwrap();
+            }
+            let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+            prop_assert_eq!(bits(&parts), bits(&whole));
         }
     }
 
