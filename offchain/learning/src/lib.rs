@@ -2,9 +2,11 @@
 //!
 //! - [`train`]: training of one expert, all else frozen.
 //! - [`delta`]: codecs for a change to one matrix of weights.
+//! - [`block`]: the changes to an expert's matrices, as a block.
 
 #![deny(unsafe_code)]
 
+pub mod block;
 pub mod delta;
 #[cfg(test)]
 mod noise;
