@@ -3,11 +3,13 @@
 //! - [`train`]: training of one expert, all else frozen.
 //! - [`delta`]: codecs for a change to one matrix of weights.
 //! - [`block`]: the changes to an expert's matrices, as a block.
+//! - [`items`]: blocks of the token sequences that changes are measured on.
 
 #![deny(unsafe_code)]
 
 pub mod block;
 pub mod delta;
+pub mod items;
 #[cfg(test)]
 mod noise;
 pub mod train;
