@@ -4,11 +4,13 @@
 //! - [`delta`]: codecs for a change to one matrix of weights.
 //! - [`block`]: the changes to an expert's matrices, as a block.
 //! - [`items`]: blocks of the token sequences that changes are measured on.
+//! - [`fold`]: what deltas make of an expert.
 
 #![deny(unsafe_code)]
 
 pub mod block;
 pub mod delta;
+pub mod fold;
 pub mod items;
 #[cfg(test)]
 mod noise;
