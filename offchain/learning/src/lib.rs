@@ -5,13 +5,17 @@
 //! - [`block`]: the changes to an expert's matrices, as a block.
 //! - [`items`]: blocks of the token sequences that changes are measured on.
 //! - [`fold`]: what deltas make of an expert.
+//! - [`evaluate`]: what a member of a committee finds of a round.
+//! - [`referee`]: playing for it where others say otherwise.
 
 #![deny(unsafe_code)]
 
 pub mod block;
 pub mod delta;
+pub mod evaluate;
 pub mod fold;
 pub mod items;
 #[cfg(test)]
 mod noise;
+pub mod referee;
 pub mod train;
