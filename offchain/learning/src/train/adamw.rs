@@ -102,7 +102,8 @@ mod tests {
 
     #[test]
     fn steps_are_those_of_the_definition() {
-        let settings = Settings { weight_decay: F32Bits::new(0.1), warm_up: 2, ..Settings::new(1, 0) };
+        let (learning_rate, weight_decay) = (F32Bits::new(2e-3), F32Bits::new(0.1));
+        let settings = Settings { learning_rate, weight_decay, warm_up: 2, ..Settings::new(1, 0) };
         let x = parameter(&[1.0, -2.0]);
         let mut adam = AdamW::new(settings, std::slice::from_ref(&x)).unwrap();
         let (mut expected, mut m, mut v) = ([1.0f64, -2.0], [0.0f64; 2], [0.0f64; 2]);

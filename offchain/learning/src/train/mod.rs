@@ -23,7 +23,7 @@
 //! trainer.checkpoint_in("run".as_ref(), 10)?;
 //! trainer.run(&mut |progress| println!("{} of {}: {:.3}", progress.step, progress.steps, progress.loss), &|| false)?;
 //! let trained = trainer.trained()?;
-//! let update = trained.expert.gate.to_update(trained.shapes.gate, 127)?;
+//! let [gate, up, down] = trained.to_updates(127)?;
 //! # Ok(())
 //! # }
 //! ```

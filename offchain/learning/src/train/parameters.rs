@@ -38,6 +38,11 @@ impl<T> Matrices<T> {
         Matrices { gate: &self.gate, up: &self.up, down: &self.down }
     }
 
+    /// All three, in the order gate, up, down.
+    pub fn into_array(self) -> [T; 3] {
+        [self.gate, self.up, self.down]
+    }
+
     /// All three with their names in blocks.
     pub fn named(self) -> [(&'static str, T); 3] {
         [("gate", self.gate), ("up", self.up), ("down", self.down)]

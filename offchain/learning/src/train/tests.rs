@@ -258,6 +258,19 @@ fn a_resumed_run_ends_where_an_uninterrupted_one_does() {
 }
 
 #[test]
+fn a_stopped_run_is_the_whole_of_a_shorter_one() {
+    let mut setup = Setup::tiny(1, 0, settings());
+    let mut long = setup.trainer();
+    let taken = Cell::new(0);
+    long.run(&mut |progress| taken.set(progress.step), &|| taken.get() == 3).unwrap();
+    setup.manifest.settings.steps = 3;
+    let mut short = setup.trainer();
+    run(&mut short);
+    assert_eq!(long.trained().unwrap(), short.trained().unwrap());
+    assert_eq!(long.trained().unwrap().manifest, setup.manifest);
+}
+
+#[test]
 fn a_folder_belongs_to_one_run() {
     let folder = tempfile::tempdir().unwrap();
     let mut setup = Setup::tiny(1, 0, Settings { steps: 1, ..settings() });
@@ -358,10 +371,10 @@ fn what_was_trained_becomes_an_update_that_does_the_same() {
         assert!(trainer.trained().unwrap().expert.named().iter().all(|(_, change)| is_nothing(change)));
         run(&mut trainer);
         let trained = trainer.trained().unwrap();
-        assert_eq!(trained.run, setup.manifest.id());
+        assert_eq!(trained.manifest, setup.manifest);
         assert_eq!(trained.router, None);
-        for ((_, change), (_, shape)) in trained.expert.as_ref().named().into_iter().zip(trained.shapes.named()) {
-            let update = change.to_update(shape, 127).unwrap();
+        let changes = trained.expert.as_ref().into_array().into_iter().zip(trained.shapes.into_array());
+        for ((change, shape), update) in changes.zip(trained.to_updates(127).unwrap()) {
             assert_eq!(matches!(update, Update::LowRank(_)), settings.method != Method::Full);
             let (exact, kept) = (dense(change, shape), update.to_dense());
             let size = |values: &[f32]| values.iter().map(|value| f64::from(value * value)).sum::<f64>().sqrt();

@@ -6,14 +6,14 @@ use super::{
     check_texts, check_tokens,
     checkpoint::{self, Checkpoint, CheckpointError, Saved},
     loss::{Loss, next_token},
-    manifest::Manifest,
+    manifest::{Manifest, Settings},
     master,
     network::Network,
     parameters::{Change, Expert, Matrices, Parameter, RouterRow},
     routing::{Routes, distance},
     windows::{Batch, Order, Windows},
 };
-use crate::delta::Shape;
+use crate::delta::{DeltaError, Shape, Update};
 use blyan_model::exec::Model;
 use blyan_primitives::hash::HASH_LEN;
 use blyan_tensorblock::VerifiedBlock;
@@ -51,14 +51,30 @@ pub enum Ended {
 /// What a run changed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trained {
-    /// The manifest's name.
-    pub run: [u8; HASH_LEN],
+    /// The manifest of the steps that are taken. Learning rates do not depend on how many are to come: a run that is stopped is
+    /// the whole of a shorter one, and this is its manifest.
+    pub manifest: Manifest,
     /// Shapes of the expert's matrices.
     pub shapes: Matrices<Shape>,
     /// What was changed of each.
     pub expert: Matrices<Change>,
     /// `[hidden]`: what is to be added to the router's row for the expert, where that was trained.
     pub router: Option<Vec<f32>>,
+}
+
+impl Trained {
+    /// The changes of the expert's matrices as updates, in the order gate, up, down: see [`Change::to_update`].
+    ///
+    /// # Errors
+    /// When there are no `levels`, or more than 127.
+    pub fn to_updates(&self, levels: u8) -> Result<[Update; 3], DeltaError> {
+        let Self { expert, shapes, .. } = self;
+        Ok([
+            expert.gate.to_update(shapes.gate, levels)?,
+            expert.up.to_update(shapes.up, levels)?,
+            expert.down.to_update(shapes.down, levels)?,
+        ])
+    }
 }
 
 /// Trains the expert of one slot, all else frozen.
@@ -243,13 +259,19 @@ impl Trainer {
         Ok(ended)
     }
 
-    /// What was changed so far.
+    /// The manifest of a run that ends here.
+    fn manifest_so_far(&self) -> Manifest {
+        let settings = Settings { steps: self.steps(), ..self.manifest.settings };
+        Manifest { settings, ..self.manifest.clone() }
+    }
+
+    /// What was changed so far. Before the first step that is nothing, and its manifest is refused.
     ///
     /// # Errors
     /// When the device fails.
     pub fn trained(&self) -> Result<Trained, TrainError> {
         Ok(Trained {
-            run: self.run,
+            manifest: self.manifest_so_far(),
             shapes: self.shapes,
             expert: self.expert.changes()?,
             router: self.router.as_ref().map(RouterRow::change).transpose()?,
