@@ -1,6 +1,6 @@
 //! What can be asked of the chain.
 
-use crate::{AccountId, BlockNumber, ChainError, GovernanceCall, Hash, Key, Result, StakingCall};
+use crate::{AccountId, BlockNumber, ChainError, GovernanceCall, Hash, Key, LearningCall, Result, StakingCall};
 use blyan_primitives::{
     block::{BlockHeader, MAX_ONCHAIN_HEADER_LEN},
     hash::Domain,
@@ -177,6 +177,9 @@ pub enum Call {
     /// About referenda, votes, polls and what they decide.
     #[codec(index = 20)]
     Governance(GovernanceCall),
+    /// About rounds and their evaluation.
+    #[codec(index = 21)]
+    Learning(LearningCall),
 }
 
 impl From<StakingCall> for Call {
@@ -188,6 +191,12 @@ impl From<StakingCall> for Call {
 impl From<GovernanceCall> for Call {
     fn from(call: GovernanceCall) -> Self {
         Self::Governance(call)
+    }
+}
+
+impl From<LearningCall> for Call {
+    fn from(call: LearningCall) -> Self {
+        Self::Learning(call)
     }
 }
 
@@ -262,6 +271,7 @@ impl Call {
             Self::Staking(
                 StakingCall::Delegate { auto_compound: share, .. } | StakingCall::SetAutoCompound { share, .. },
             ) if *share > 100 => bad("auto_compound", "is more than the whole"),
+            Self::Learning(call) => call.check(),
             _ => Ok(()),
         }
     }

@@ -11,13 +11,29 @@ pub(crate) const USED: &[(&str, &[&str], &[&str])] = &[
     // `System.Events` is missing: its type is every event of the runtime, of which this crate knows some by name.
     ("System", &[], &["Account"]),
     ("Balances", &["transfer_keep_alive"], &[]),
-    ("Experts", &["register", "unregister"], &["Blocks", "Heads"]),
+    ("Experts", &["register", "unregister", "open_round", "submit_delta", "publish"], &["Blocks", "Heads"]),
     ("Meta", &["publish", "activate", "deprecate"], &["Specs", "ActiveSpecs"]),
     ("Workers", &["register", "update", "leave", "release_hardware", "heartbeat"], &["Workers", "LastHeartbeat"]),
     (
         "Inference",
         &["open", "top_up", "redeem", "request_close", "close", "anchor", "prune"],
         &["Channels", "ChannelsByPayer", "NextChannel", "Anchors", "ServedBy"],
+    ),
+    (
+        "Pol",
+        &[
+            "enrol",
+            "refresh",
+            "vote_availability",
+            "commit",
+            "reveal",
+            "reveal_key",
+            "post_scores",
+            "post_trace",
+            "play",
+            "settle",
+        ],
+        &["Seats", "Sets", "PostedScores", "Traces"],
     ),
 ];
 
@@ -29,6 +45,22 @@ pub(crate) const USED: &[(&str, &[&str], &[&str])] = &[
     substitute_type(
         path = "blyan_primitives::block::BlockRecord",
         with = "::subxt::utils::Static<::blyan_primitives::block::BlockRecord>"
+    ),
+    substitute_type(
+        path = "blyan_primitives::dispute::evidence::Evidence",
+        with = "::subxt::utils::Static<::blyan_primitives::dispute::Evidence>"
+    ),
+    substitute_type(
+        path = "blyan_primitives::dispute::game::Game",
+        with = "::subxt::utils::Static<::blyan_primitives::dispute::Game>"
+    ),
+    substitute_type(
+        path = "blyan_primitives::dispute::game::Move",
+        with = "::subxt::utils::Static<::blyan_primitives::dispute::Move>"
+    ),
+    substitute_type(
+        path = "blyan_primitives::dispute::game::Side",
+        with = "::subxt::utils::Static<::blyan_primitives::dispute::Side>"
     ),
     substitute_type(
         path = "blyan_primitives::hardware::Tier",
@@ -59,6 +91,18 @@ pub(crate) const USED: &[(&str, &[&str], &[&str])] = &[
         with = "::subxt::utils::Static<::blyan_primitives::ids::SpecId>"
     ),
     substitute_type(
+        path = "blyan_primitives::learning::DeltaHeader",
+        with = "::subxt::utils::Static<::blyan_primitives::learning::DeltaHeader>"
+    ),
+    substitute_type(
+        path = "blyan_primitives::learning::DeltaOutcome",
+        with = "::subxt::utils::Static<::blyan_primitives::learning::DeltaOutcome>"
+    ),
+    substitute_type(
+        path = "blyan_primitives::learning::ItemRange",
+        with = "::subxt::utils::Static<::blyan_primitives::learning::ItemRange>"
+    ),
+    substitute_type(
         path = "blyan_primitives::pact::Entry",
         with = "::subxt::utils::Static<::blyan_primitives::pact::Entry>"
     ),
@@ -71,6 +115,10 @@ pub(crate) const USED: &[(&str, &[&str], &[&str])] = &[
         with = "::subxt::utils::Static<::blyan_primitives::pact::Ppm>"
     ),
     substitute_type(
+        path = "blyan_primitives::pact::sections::Learning",
+        with = "::subxt::utils::Static<::blyan_primitives::pact::Learning>"
+    ),
+    substitute_type(
         path = "blyan_primitives::pact::sections::Pact",
         with = "::subxt::utils::Static<::blyan_primitives::pact::Pact>"
     ),
@@ -79,8 +127,40 @@ pub(crate) const USED: &[(&str, &[&str], &[&str])] = &[
         with = "::subxt::utils::Static<::blyan_primitives::pact::Parameter>"
     ),
     substitute_type(
+        path = "blyan_primitives::pact::sections::Rounds",
+        with = "::subxt::utils::Static<::blyan_primitives::pact::Rounds>"
+    ),
+    substitute_type(
         path = "blyan_primitives::payment::Voucher",
         with = "::subxt::utils::Static<::blyan_primitives::payment::Voucher>"
+    ),
+    substitute_type(
+        path = "blyan_primitives::pol::items::ItemBlock",
+        with = "::subxt::utils::Static<::blyan_primitives::pol::ItemBlock>"
+    ),
+    substitute_type(
+        path = "blyan_primitives::pol::items::Sources",
+        with = "::subxt::utils::Static<::blyan_primitives::pol::Sources>"
+    ),
+    substitute_type(
+        path = "blyan_primitives::pol::reveal::Reveal",
+        with = "::subxt::utils::Static<::blyan_primitives::pol::Reveal>"
+    ),
+    substitute_type(
+        path = "blyan_primitives::pol::reward::RewardShares",
+        with = "::subxt::utils::Static<::blyan_primitives::pol::RewardShares>"
+    ),
+    substitute_type(
+        path = "blyan_primitives::pol::scores::Cell",
+        with = "::subxt::utils::Static<::blyan_primitives::pol::Cell>"
+    ),
+    substitute_type(
+        path = "blyan_primitives::pol::scores::Layout",
+        with = "::subxt::utils::Static<::blyan_primitives::pol::Layout>"
+    ),
+    substitute_type(
+        path = "blyan_primitives::pol::verdict::Refusal",
+        with = "::subxt::utils::Static<::blyan_primitives::pol::Refusal>"
     ),
     substitute_type(
         path = "blyan_primitives::receipt::AnchorPayload<A, B>",

@@ -1,8 +1,8 @@
 //! From the bytes of a block's events to [`Event`]s.
 
 use crate::{
-    ChainError, DispatchError, Event, Result, codegen::blyan, config::BlyanConfig, governance, runtime::Runtime,
-    staking,
+    ChainError, DispatchError, Event, Result, codegen::blyan, config::BlyanConfig, governance, learning,
+    runtime::Runtime, staking,
 };
 use subxt::events::{DecodeAsEvent, Event as Raw, Phase};
 use tracing::warn;
@@ -53,7 +53,7 @@ pub(crate) fn events(runtime: &Runtime, bytes: Vec<u8>) -> Result<Vec<(Option<u3
                 Happening::Event(Event::Sudone { result })
             },
             // An event whose fields a later runtime changed is no reason to stop following the chain.
-            _ => Happening::Event(known(&event).unwrap_or_else(|error| {
+            _ => Happening::Event(known(runtime, &event).unwrap_or_else(|error| {
                 let (pallet, name) = (event.pallet_name().to_owned(), event.event_name().to_owned());
                 warn!(pallet, name, %error, "an event has another shape than this program knows");
                 Event::Other { pallet, name }
@@ -72,7 +72,7 @@ pub(crate) fn fields<E: DecodeAsEvent>(event: &Raw<'_, BlyanConfig>) -> Result<E
 }
 
 /// The event with its fields.
-fn known(event: &Raw<'_, BlyanConfig>) -> Result<Event> {
+fn known(runtime: &Runtime, event: &Raw<'_, BlyanConfig>) -> Result<Event> {
     use blyan::{balances, experts, inference, meta, workers};
     let other = |event: &Raw<'_, BlyanConfig>| Event::Other {
         pallet: event.pallet_name().to_owned(),
@@ -111,6 +111,7 @@ fn known(event: &Raw<'_, BlyanConfig>) -> Result<Event> {
             let experts::events::HeadMoved { slot, from, to, moves } = fields(event)?;
             Event::HeadMoved { slot: slot.0, from: from.0, to: to.0, moves }
         },
+        ("Experts" | "Pol", _) => learning::wire::event(runtime, event)?.map_or_else(|| other(event), Event::Learning),
         ("Workers", "Registered") => {
             let workers::events::Registered { worker, tier } = fields(event)?;
             Event::WorkerRegistered { worker, tier: tier.0 }

@@ -4,7 +4,7 @@ use crate::{
     BlockRef, Call, ChainError, Key, Result, VoucherSignature,
     codegen::blyan::{self, runtime_types},
     config::{BlyanConfig, Extensions},
-    governance,
+    governance, learning,
     rpc::extrinsic_hash,
     runtime::Runtime,
     staking,
@@ -151,6 +151,7 @@ fn encode(runtime: &Runtime, call: &Call) -> Result<Encoded> {
         Call::DeprecateSpec { spec } => checked(runtime, "Meta", "deprecate", tx.meta().deprecate(Static(spec))),
         Call::Staking(call) => staking::wire::encode(runtime, call),
         Call::Governance(call) => governance::wire::encode(runtime, call),
+        Call::Learning(call) => learning::wire::encode(runtime, call),
         // The only argument is the call, whatever pallets it may come from.
         Call::Sudo(inner) => Ok(Encoded::raw("Sudo", "sudo", call_bytes(runtime, &inner)?)),
         call @ (Call::Heartbeat { .. } | Call::Anchor { .. }) => Err(ChainError::Encode {

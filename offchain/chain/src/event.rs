@@ -1,6 +1,6 @@
 //! What happened in a block, as far as it concerns Blyan.
 
-use crate::{AccountId, BlockNumber, DispatchError, GovernanceEvent, StakingEvent};
+use crate::{AccountId, BlockNumber, DispatchError, GovernanceEvent, LearningEvent, StakingEvent};
 use blyan_primitives::{
     hardware::Tier,
     ids::{BatchRoot, ContentHash, HardwareId, SlotId, SpecId},
@@ -205,4 +205,7 @@ pub enum Event {
     /// About referenda, votes, polls and the Pact.
     #[codec(index = 51)]
     Governance(GovernanceEvent),
+    /// About rounds and their evaluation.
+    #[codec(index = 52)]
+    Learning(LearningEvent),
 }

@@ -39,6 +39,7 @@ mod event;
 mod governance;
 mod head;
 pub mod keys;
+mod learning;
 mod metrics;
 mod query;
 mod rpc;
@@ -59,6 +60,11 @@ pub use governance::{
     Proposal, Referendum, ReferendumIndex, Stage, Tally, Terms, Track,
 };
 pub use keys::{Key, KeyError, KeySource};
+pub use learning::{
+    Accepted, Delta, Enrolment, Evaluation, EvaluationPhase, GameEntry, HiddenSet, ItemSet, Lateness, LearningCall,
+    LearningEvent, MAX_SCORES, Measured, Purpose, RevealEntry, Round, RoundOutcome, RoundPhase, RoundTerms, Seat,
+    TraceEntry, Verdict, Work,
+};
 pub use metrics::Metrics;
 pub use query::{
     Anchor, Balance, BlockEntry, Channel, Parameters, Served, SlotHead, SpecRecord, SpecStatus, State, WorkerStatus,

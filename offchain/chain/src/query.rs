@@ -184,6 +184,10 @@ pub struct Parameters {
     pub block_deposit: u128,
     /// The least that an account can hold and exist.
     pub existential_deposit: u128,
+    /// Most bytes of a delta's data.
+    pub max_delta_size: u32,
+    /// Tokens of an item that is trained or measured on.
+    pub item_tokens: u32,
 }
 
 /// The state after one block. All answers of one value are of that block.
@@ -363,6 +367,11 @@ impl State {
         .map_err(|error| decode(error.to_string()))
     }
 
+    /// Every key under `prefix`; at most `limit`, then an error.
+    pub(crate) async fn keys(&self, what: &'static str, prefix: &[u8], limit: usize) -> Result<Vec<Vec<u8>>> {
+        self.client.rpc().keys(what, prefix, limit, self.block.hash).await
+    }
+
     fn constant<A: constants::Address>(&self, address: A) -> Result<A::Target> {
         let item = format!("{}.{}", address.pallet_name(), address.constant_name());
         let constant = self.runtime.client().constants().entry(address);
@@ -482,7 +491,7 @@ impl State {
         let some_key = self.runtime.storage_key(&index, (*payer, 0))?;
         let number_len = size_of::<ChannelId>();
         let prefix = some_key.get(..some_key.len().saturating_sub(8 + number_len)).unwrap_or_default();
-        let keys = self.client.rpc().keys(what, prefix, MAX_CHANNELS, self.block.hash).await?;
+        let keys = self.keys(what, prefix, MAX_CHANNELS).await?;
         let ids: Option<Vec<ChannelId>> =
             keys.iter().map(|key| key.last_chunk().map(|bytes| ChannelId::from_le_bytes(*bytes))).collect();
         let ids = ids.ok_or(ChainError::Decode { what, reason: "a key is too short".to_owned() })?;
@@ -545,6 +554,8 @@ impl State {
             anchor_lifetime: self.constant(constants.inference().anchor_lifetime())?,
             block_deposit: self.constant(constants.experts().block_deposit())?,
             existential_deposit: self.constant(constants.balances().existential_deposit())?,
+            max_delta_size: self.constant(constants.experts().max_delta_size())?,
+            item_tokens: self.constant(constants.pol().item_tokens())?,
         })
     }
 }

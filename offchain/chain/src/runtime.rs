@@ -193,12 +193,39 @@ pub(crate) mod tests {
         Runtime::new(Hash([7; 32]), 1, 1, Metadata::decode(&mut &*METADATA).unwrap()).unwrap()
     }
 
-    fn changed(change: impl FnOnce(&mut RuntimeMetadataV16)) -> Result<()> {
+    /// A later runtime, whose metadata is changed.
+    pub(crate) fn later(change: impl FnOnce(&mut RuntimeMetadataV16)) -> Runtime {
         let mut metadata = RuntimeMetadataPrefixed::decode(&mut &*METADATA).unwrap();
         let RuntimeMetadata::V16(v16) = &mut metadata.1 else { panic!("it is of version 16") };
         change(v16);
         let found = Metadata::decode(&mut &*metadata.encode()).unwrap();
-        Runtime::new(Hash([7; 32]), 2, 1, found)?.check("ws://node")
+        Runtime::new(Hash([7; 32]), 2, 1, found).unwrap()
+    }
+
+    fn changed(change: impl FnOnce(&mut RuntimeMetadataV16)) -> Result<()> {
+        later(change).check("ws://node")
+    }
+
+    fn rename_field(metadata: &mut RuntimeMetadataV16, variants: u32, variant: &str) {
+        let TypeDef::Variant(variants) = &mut metadata.types.types[variants as usize].ty.type_def else {
+            panic!("calls and events are enums")
+        };
+        let found = variants.variants.iter_mut().find(|found| found.name == variant).unwrap();
+        found.fields[0].name = Some("renamed".into());
+    }
+
+    /// Gives a call's first argument another name.
+    pub(crate) fn rename_argument(metadata: &mut RuntimeMetadataV16, pallet: &str, call: &str) {
+        let pallet = metadata.pallets.iter().find(|found| found.name == pallet).unwrap();
+        let calls = pallet.calls.as_ref().unwrap().ty.id;
+        rename_field(metadata, calls, call);
+    }
+
+    /// Gives an event's first field another name.
+    pub(crate) fn rename_event_field(metadata: &mut RuntimeMetadataV16, pallet: &str, event: &str) {
+        let pallet = metadata.pallets.iter().find(|found| found.name == pallet).unwrap();
+        let events = pallet.event.as_ref().unwrap().ty.id;
+        rename_field(metadata, events, event);
     }
 
     #[test]
@@ -208,7 +235,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_chain_without_our_pallets_is_another_kind_of_chain() {
-        for missing in ["Experts", "Meta", "Workers", "Inference"] {
+        for missing in ["Experts", "Meta", "Workers", "Inference", "Pol"] {
             let error = changed(|metadata| metadata.strip_metadata(|pallet| pallet != missing, |_| true)).unwrap_err();
             assert!(matches!(error, ChainError::NotBlyan { missing: found, .. } if found == missing), "{error}");
         }
@@ -216,29 +243,25 @@ pub(crate) mod tests {
 
     #[test]
     fn a_changed_call_is_named() {
-        let error = changed(|metadata| {
-            let workers = metadata.pallets.iter().find(|pallet| pallet.name == "Workers").unwrap();
-            let calls = workers.calls.as_ref().unwrap().ty.id as usize;
-            let TypeDef::Variant(variants) = &mut metadata.types.types[calls].ty.type_def else {
-                panic!("calls are an enum")
-            };
-            let update = variants.variants.iter_mut().find(|call| call.name == "update").unwrap();
-            update.fields[0].name = Some("claims".into());
-        });
-        let error = error.unwrap_err();
-        assert!(
-            matches!(&error, ChainError::IncompatibleRuntime { spec_version: 2, item } if item == "Workers.update"),
-            "{error}"
-        );
+        for (pallet, call) in [("Workers", "update"), ("Experts", "submit_delta"), ("Pol", "reveal")] {
+            let error = changed(|metadata| rename_argument(metadata, pallet, call)).unwrap_err();
+            let named = format!("{pallet}.{call}");
+            assert!(
+                matches!(&error, ChainError::IncompatibleRuntime { spec_version: 2, item } if *item == named),
+                "{error}"
+            );
+        }
     }
 
     #[test]
     fn a_changed_storage_item_is_named() {
-        let error = changed(|metadata| {
-            let meta = metadata.pallets.iter_mut().find(|pallet| pallet.name == "Meta").unwrap();
-            meta.storage.as_mut().unwrap().entries.retain(|entry| entry.name != "Specs");
-        });
-        let error = error.unwrap_err();
-        assert!(matches!(&error, ChainError::IncompatibleRuntime { item, .. } if item == "Meta.Specs"), "{error}");
+        for (pallet, entry) in [("Meta", "Specs"), ("Pol", "Seats")] {
+            let error = changed(|metadata| {
+                let pallet = metadata.pallets.iter_mut().find(|found| found.name == pallet).unwrap();
+                pallet.storage.as_mut().unwrap().entries.retain(|found| found.name != entry);
+            });
+            let (error, named) = (error.unwrap_err(), format!("{pallet}.{entry}"));
+            assert!(matches!(&error, ChainError::IncompatibleRuntime { item, .. } if *item == named), "{error}");
+        }
     }
 }

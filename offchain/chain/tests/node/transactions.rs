@@ -14,24 +14,24 @@ use blyan_primitives::{
 };
 use std::{path::Path, time::Duration};
 
-const BLY: u128 = 1_000_000_000_000_000_000;
+pub(crate) const BLY: u128 = 1_000_000_000_000_000_000;
 /// Longest wait for finality in a test.
 const FINAL: Duration = Duration::from_secs(90);
 
-fn id(text: &str) -> SubmissionId {
+pub(crate) fn id(text: &str) -> SubmissionId {
     SubmissionId::new(text).expect("test ids are well formed")
 }
 
-fn key(name: &str) -> Key {
+pub(crate) fn key(name: &str) -> Key {
     Key::from_uri(name).expect("development keys are well formed")
 }
 
-async fn open(client: &ChainClient, name: &str, folder: &Path) -> Result<TxManager> {
+pub(crate) async fn open(client: &ChainClient, name: &str, folder: &Path) -> Result<TxManager> {
     let options = TxOptions { resubmit_every: Duration::from_secs(2), ..Default::default() };
     Ok(TxManager::open(client, key(name), folder, options).await?)
 }
 
-async fn end(manager: &TxManager, submission: &str) -> Result<Outcome> {
+pub(crate) async fn end(manager: &TxManager, submission: &str) -> Result<Outcome> {
     let outcome = tokio::time::timeout(FINAL, manager.outcome(&id(submission))).await;
     Ok(outcome.with_context(|| format!("{submission} has no outcome: {:?}", manager.trouble()))??)
 }
@@ -40,14 +40,14 @@ async fn free(client: &ChainClient, account: &AccountId) -> Result<u128> {
     Ok(client.at_finalized().await?.balance(account).await?.free)
 }
 
-fn failed(outcome: Outcome) -> DispatchError {
+pub(crate) fn failed(outcome: Outcome) -> DispatchError {
     match outcome.success() {
         Err(SubmissionError::Dispatch { error, .. }) => *error,
         other => panic!("{other:?}"),
     }
 }
 
-fn worker_info(worker: &Key, machine: &str) -> WorkerInfo {
+pub(crate) fn worker_info(worker: &Key, machine: &str) -> WorkerInfo {
     let peer_id: Vec<u8> = [0x00, 36].into_iter().chain([7; 36]).collect();
     WorkerInfo {
         key: worker.public(),
