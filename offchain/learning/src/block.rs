@@ -1,17 +1,22 @@
 //! Deltas as blocks: what a learner serves, and whoever measures or merges it fetches.
 //!
 //! A block of kind *delta* has one tensor of bytes for each matrix of the expert that it changes, called as the matrix is and
-//! in the same order, each the encoding of a [`delta`](crate::delta) of that matrix, all in one codec. Nothing else is in it,
-//! so that equal changes have equal names. It says nothing of what it changes: its [`DeltaHeader`] on chain does.
+//! in the same order, each the encoding of a [`delta`](crate::delta) of that matrix, all in one codec. After them it has the
+//! account of its learner: whoever sees a delta before it is in a block of the chain cannot submit it as its own. Nothing else
+//! is in it, so that equal changes of one learner have equal names. It says nothing of what it changes: its [`DeltaHeader`] on
+//! chain does.
 
 use crate::delta::{DeltaError, Shape, Update};
 use blyan_model::expert::Matrix;
 use blyan_primitives::{
     block::{BlockKind, DType, ExpertShape, Form, Layout, PayloadType, Quantisation},
     ids::ContentHash,
-    learning::{Codec, DeltaHeader},
+    learning::{Codec, DeltaInfo},
 };
 use blyan_tensorblock::{BlockBuilder, BlockError, UnwrittenBlock, VerifiedBlock};
+
+/// The tensor with the learner's account.
+const LEARNER: &str = "learner";
 
 /// Why there is no delta of an expert, or a block is none.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +50,7 @@ pub enum DeltaBlockError {
         found: BlockKind,
     },
     /// The block has other tensors, or says something of itself that deltas do not.
-    #[error("block {0} is not laid out as deltas are: three tensors of bytes, gate, up and down, and nothing else")]
+    #[error("block {0} is not laid out as deltas are: four tensors of bytes, gate, up, down and learner, and nothing else")]
     Layout(ContentHash),
     /// Bytes do not decode to a change of the expert's matrix.
     #[error("the change of {name}: {error}", name = matrix.name())]
@@ -63,6 +68,9 @@ pub enum DeltaBlockError {
         /// What was given.
         found: ContentHash,
     },
+    /// Another account has trained it.
+    #[error("the delta is of another learner than the account that submitted it")]
+    OtherLearner,
     /// The header on chain says another codec.
     #[error("the delta's header says that its codec is {expected:?}, it is {found:?}")]
     OtherCodec {
@@ -117,11 +125,11 @@ impl ExpertDelta {
         Ok(Self { shape, updates })
     }
 
-    /// Reads the delta of an expert of this shape.
+    /// Reads the delta of an expert of this shape, and whose it is.
     ///
     /// # Errors
     /// When the block is not what [`Self::to_block`] makes of a delta of such an expert.
-    pub fn read(block: &VerifiedBlock, shape: ExpertShape) -> Result<Self, DeltaBlockError> {
+    pub fn read(block: &VerifiedBlock, shape: ExpertShape) -> Result<(Self, [u8; 32]), DeltaBlockError> {
         let (hash, header) = (block.hash(), block.header());
         if header.kind != BlockKind::Delta {
             return Err(DeltaBlockError::Kind { hash, found: header.kind });
@@ -131,28 +139,36 @@ impl ExpertDelta {
             && header.quantisation == Quantisation::None
             && header.arch.is_empty()
             && header.engine.is_empty();
-        if !is_plain || header.tensors.len() != Matrix::ALL.len() {
+        if !is_plain || header.tensors.len() != Matrix::ALL.len() + 1 {
             return Err(DeltaBlockError::Layout(hash));
         }
         block.check_padding()?;
-        let read = |matrix: Matrix| {
-            let info = &header.tensors[matrix as usize];
+        let bytes = |place: usize, name: &str| {
+            let info = &header.tensors[place];
             let is_bytes = info.dtype == DType::U8 && info.layout == Layout::RowMajor && info.shape.len() == 1;
-            if info.name != matrix.name() || !is_bytes {
+            if info.name != name || !is_bytes {
                 return Err(DeltaBlockError::Layout(hash));
             }
-            Update::decode(block.tensor(matrix.name())?.u8()?, shape_of(matrix, shape))
+            Ok(block.tensor(name)?.u8()?)
+        };
+        let read = |matrix: Matrix| {
+            Update::decode(bytes(matrix as usize, matrix.name())?, shape_of(matrix, shape))
                 .map_err(|error| DeltaBlockError::Update { matrix, error })
         };
+        let learner = bytes(Matrix::ALL.len(), LEARNER)?.try_into().map_err(|_| DeltaBlockError::Layout(hash))?;
         let [gate, up, down] = Matrix::ALL;
-        Self::new(shape, [read(gate)?, read(up)?, read(down)?])
+        Ok((Self::new(shape, [read(gate)?, read(up)?, read(down)?])?, learner))
     }
 
-    /// Reads the delta that a header on chain is about.
+    /// Reads a delta as it stands on chain, where its learner is an account's 32 bytes.
     ///
     /// # Errors
-    /// When it is none of an expert of this shape, or not what the header says.
-    pub fn of(header: &DeltaHeader, block: &VerifiedBlock, shape: ExpertShape) -> Result<Self, DeltaBlockError> {
+    /// When it is none of an expert of this shape, not what the header says, or another learner's.
+    pub fn of(
+        DeltaInfo { learner, header }: &DeltaInfo<[u8; 32]>,
+        block: &VerifiedBlock,
+        shape: ExpertShape,
+    ) -> Result<Self, DeltaBlockError> {
         let (expected, found) = (header.block, block.hash());
         if found != expected {
             return Err(DeltaBlockError::OtherBlock { expected, found });
@@ -162,7 +178,10 @@ impl ExpertDelta {
         if found != u64::from(expected) {
             return Err(DeltaBlockError::OtherSize { expected, found });
         }
-        let delta = Self::read(block, shape)?;
+        let (delta, author) = Self::read(block, shape)?;
+        if author != *learner {
+            return Err(DeltaBlockError::OtherLearner);
+        }
         let (expected, found) = (header.codec, delta.codec());
         if found != expected {
             return Err(DeltaBlockError::OtherCodec { expected, found });
@@ -170,17 +189,18 @@ impl ExpertDelta {
         Ok(delta)
     }
 
-    /// The block. The size that a header on chain says is [`data_len`](blyan_primitives::block::BlockHeader::data_len) of it.
+    /// The block, for a learner's account. The size that a header on chain says is [`data_len`](blyan_primitives::block::BlockHeader::data_len) of it.
     ///
     /// # Errors
     /// When it would be larger than a block can be.
-    pub fn to_block(&self) -> Result<UnwrittenBlock<'static>, BlockError> {
+    pub fn to_block(&self, learner: &[u8; 32]) -> Result<UnwrittenBlock<'static>, BlockError> {
         let mut builder = BlockBuilder::new(BlockKind::Delta, Form::Master, Quantisation::None);
         for (matrix, update) in Matrix::ALL.into_iter().zip(&self.updates) {
             let bytes = update.encode();
             // An encoding is not much longer than the matrix has elements, at most 2^28.
             builder.tensor(matrix.name(), DType::U8, Layout::RowMajor, &[bytes.len() as u32], bytes)?;
         }
+        builder.tensor(LEARNER, DType::U8, Layout::RowMajor, &[learner.len() as u32], learner.to_vec())?;
         builder.finish()
     }
 
@@ -203,6 +223,7 @@ impl ExpertDelta {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use blyan_primitives::learning::DeltaHeader;
     use crate::{
         delta::{Dense, Factors, LowRank, Sparse},
         noise::matrix,
@@ -225,6 +246,7 @@ mod tests {
         }
     }
 
+    const LEARNER: [u8; 32] = [0x1e; 32];
     const CODECS: [Codec; 3] = [Codec::LowRank, Codec::Sparse, Codec::Dense];
 
     fn delta(codec: Codec) -> ExpertDelta {
@@ -232,14 +254,15 @@ mod tests {
     }
 
     fn block(delta: &ExpertDelta) -> VerifiedBlock {
-        delta.to_block().unwrap().into_block().unwrap()
+        delta.to_block(&LEARNER).unwrap().into_block().unwrap()
     }
 
-    fn header(block: &VerifiedBlock, codec: Codec) -> DeltaHeader {
+    fn info(block: &VerifiedBlock, codec: Codec) -> DeltaInfo<[u8; 32]> {
         let none = ContentHash([0; 32]);
         let data = ItemRange { block: none, first: 0, count: 1 };
         let size = block.header().data_len as u32;
-        DeltaHeader { base: none, block: block.hash(), serving: none, size, codec, manifest: [0; 32], data }
+        let header = DeltaHeader { base: none, block: block.hash(), serving: none, size, codec, manifest: [0; 32], data };
+        DeltaInfo { learner: LEARNER, header }
     }
 
     #[test]
@@ -247,8 +270,8 @@ mod tests {
         for codec in CODECS {
             let delta = delta(codec);
             let block = block(&delta);
-            assert_eq!(ExpertDelta::read(&block, SHAPE).unwrap(), delta);
-            assert_eq!(ExpertDelta::of(&header(&block, codec), &block, SHAPE).unwrap(), delta);
+            assert_eq!(ExpertDelta::read(&block, SHAPE).unwrap(), (delta.clone(), LEARNER));
+            assert_eq!(ExpertDelta::of(&info(&block, codec), &block, SHAPE).unwrap(), delta);
             assert_eq!(delta.codec(), codec);
         }
     }
@@ -263,8 +286,12 @@ mod tests {
     #[test]
     fn a_header_that_says_something_else_is_found_out() {
         let block = block(&delta(Codec::Sparse));
-        let good = header(&block, Codec::Sparse);
-        let refused = |header: DeltaHeader| ExpertDelta::of(&header, &block, SHAPE).unwrap_err();
+        let good = info(&block, Codec::Sparse);
+        let thief = DeltaInfo { learner: [1; 32], ..good.clone() };
+        assert!(matches!(ExpertDelta::of(&thief, &block, SHAPE), Err(DeltaBlockError::OtherLearner)));
+        let good = good.header;
+        let of = |header| ExpertDelta::of(&DeltaInfo { learner: LEARNER, header }, &block, SHAPE);
+        let refused = |header: DeltaHeader| of(header).unwrap_err();
         let other = DeltaHeader { block: ContentHash([1; 32]), ..good.clone() };
         assert!(matches!(refused(other), DeltaBlockError::OtherBlock { .. }));
         let other = DeltaHeader { size: good.size + 1, ..good.clone() };
@@ -303,16 +330,22 @@ mod tests {
     #[test]
     fn blocks_that_are_laid_out_in_another_way_are_refused() {
         let [gate, up, down] = encoded(Codec::LowRank);
-        let all = [("gate", gate.clone()), ("up", up.clone()), ("down", down.clone())];
+        let learner = || ("learner", LEARNER.to_vec());
+        let all = [("gate", gate.clone()), ("up", up.clone()), ("down", down.clone()), learner()];
         let read = |kind, form, tensors: &[(&str, Vec<u8>)]| ExpertDelta::read(&of_bytes(kind, form, tensors), SHAPE);
         assert!(read(BlockKind::Delta, Form::Master, &all).is_ok());
         let refused = read(BlockKind::Expert, Form::Master, &all);
         assert!(matches!(refused, Err(DeltaBlockError::Kind { found: BlockKind::Expert, .. })));
-        let swapped = [("up", up.clone()), ("gate", gate.clone()), ("down", down.clone())];
+        let swapped = [("up", up.clone()), ("gate", gate.clone()), ("down", down.clone()), learner()];
         let more = [&all[..], &[("bias", vec![1])]].concat();
-        for (form, tensors) in
-            [(Form::Serving, &all[..]), (Form::Master, &all[..2]), (Form::Master, &swapped), (Form::Master, &more)]
-        {
+        let short = [&all[..3], &[("learner", vec![1; 31])]].concat();
+        for (form, tensors) in [
+            (Form::Serving, &all[..]),
+            (Form::Master, &all[..3]),
+            (Form::Master, &swapped),
+            (Form::Master, &more),
+            (Form::Master, &short),
+        ] {
             assert!(matches!(read(BlockKind::Delta, form, tensors), Err(DeltaBlockError::Layout(_))));
         }
         // Bytes of another type.
@@ -340,10 +373,11 @@ mod tests {
                 bytes[which].truncate(cut);
             }
             let [gate, up, down] = bytes;
-            let block = of_bytes(BlockKind::Delta, Form::Master, &[("gate", gate), ("up", up), ("down", down)]);
-            if let Ok(delta) = ExpertDelta::read(&block, SHAPE) {
+            let tensors = [("gate", gate), ("up", up), ("down", down), ("learner", LEARNER.to_vec())];
+            let block = of_bytes(BlockKind::Delta, Form::Master, &tensors);
+            if let Ok((delta, learner)) = ExpertDelta::read(&block, SHAPE) {
                 // Whatever is accepted has one name.
-                prop_assert_eq!(delta.to_block().unwrap().hash(), block.hash());
+                prop_assert_eq!(delta.to_block(&learner).unwrap().hash(), block.hash());
             }
         }
     }

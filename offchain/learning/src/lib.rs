@@ -4,6 +4,7 @@
 //! - [`delta`]: codecs for a change to one matrix of weights.
 //! - [`block`]: the changes to an expert's matrices, as a block.
 //! - [`items`]: blocks of the token sequences that changes are measured on.
+//! - [`hidden`]: the same, encrypted until they are measured on.
 //! - [`fold`]: what deltas make of an expert.
 //! - [`evaluate`]: what a member of a committee finds of a round.
 //! - [`referee`]: playing for it where others say otherwise.
@@ -14,6 +15,7 @@ pub mod block;
 pub mod delta;
 pub mod evaluate;
 pub mod fold;
+pub mod hidden;
 pub mod items;
 #[cfg(test)]
 mod noise;

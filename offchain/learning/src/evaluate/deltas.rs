@@ -6,7 +6,7 @@ use crate::{
     fold::{FoldError, WHOLE, fold},
 };
 use blyan_model::expert::{ExpertError, Master};
-use blyan_primitives::{ids::ContentHash, learning::DeltaHeader, pol::Finding};
+use blyan_primitives::{ids::ContentHash, learning::DeltaInfo, pol::Finding};
 use blyan_tensorblock::VerifiedBlock;
 
 /// Why a delta is malformed.
@@ -67,16 +67,17 @@ impl CheckedDelta {
 /// # Errors
 /// When this machine cannot: that says nothing of the delta.
 pub(super) fn apply(
-    header: &DeltaHeader,
+    delta: &DeltaInfo<[u8; 32]>,
     base: ContentHash,
     master: &Master,
     blocks: &Blocks,
 ) -> Result<Result<Applied, Fault>, EvaluateError> {
+    let header = &delta.header;
     let block = at_hand(blocks, header.block)?;
     if header.base != base {
         return Ok(Err(Fault::Base { expected: base, found: header.base }));
     }
-    let delta = match ExpertDelta::of(header, block, master.shape()) {
+    let delta = match ExpertDelta::of(delta, block, master.shape()) {
         Ok(delta) => delta,
         Err(error) => return Ok(Err(Fault::Block(error))),
     };

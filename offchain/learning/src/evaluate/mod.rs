@@ -45,7 +45,7 @@ use blyan_primitives::{
     block::ExpertShape,
     dispute::Item,
     ids::{ContentHash, SlotId},
-    learning::{DeltaHeader, ItemRange, RoundId},
+    learning::{DeltaInfo, ItemRange, RoundId},
     pact::Learning,
     pol::{self, Candidate, DeltaFinding, Finding, Layout, Refusal, Reveal, Scores, Set, Sources, Target},
 };
@@ -74,7 +74,7 @@ pub struct Task {
     /// What they are drawn by.
     pub seed: [u8; 32],
     /// Deltas that are measured, in the order in which they were submitted: without those that the committee could not fetch.
-    pub deltas: Vec<DeltaHeader>,
+    pub deltas: Vec<DeltaInfo<[u8; 32]>>,
 }
 
 /// Why a round cannot be evaluated here. None of these says anything of a delta.
@@ -300,11 +300,11 @@ impl<'a> Evaluation<'a> {
     ) -> Result<(), EvaluateError> {
         let total = self.task.layout.deltas;
         let mut applied = Vec::new();
-        for (done, header) in (1..).zip(&self.task.deltas) {
+        for (done, delta) in (1..).zip(&self.task.deltas) {
             if is_cancelled() {
                 return Err(EvaluateError::Cancelled);
             }
-            applied.push(deltas::apply(header, self.task.base, &self.master, self.blocks)?);
+            applied.push(deltas::apply(delta, self.task.base, &self.master, self.blocks)?);
             progress(Progress { stage: Stage::Deltas, done, total });
         }
         let sound: Vec<Option<&ExpertDelta>> =
@@ -334,7 +334,7 @@ impl<'a> Evaluation<'a> {
 
     /// The items of a set.
     fn items_of(&self, set: Set) -> Vec<Item> {
-        let own: Vec<ItemRange> = self.task.deltas.iter().map(|header| header.data).collect();
+        let own: Vec<ItemRange> = self.task.deltas.iter().map(|delta| delta.header.data).collect();
         self.task.sources.items(&self.task.layout, &self.task.seed, &own, set)
     }
 

@@ -16,7 +16,7 @@ use blyan_model::{
 use blyan_primitives::{
     block::{BlockKind, DType, Form, Layout as TensorLayout, Quantisation},
     ids::SpecId,
-    learning::Codec,
+    learning::{Codec, DeltaHeader},
     pact::{NetworkKind, Pact},
     pol::{Cell, ItemBlock},
     receipt::Sampling,
@@ -26,6 +26,7 @@ use blyan_tensorblock::BlockBuilder;
 use std::{cell::Cell as Shared, fs};
 
 const POSITIONS: u32 = 24;
+const LEARNER: [u8; 32] = [0x1e; 32];
 const LAYOUT: Layout = Layout { trial: 14, last: 10, general: 4, own: 4, deltas: 0, positions: POSITIONS };
 const SHAPE: ExpertShape = ExpertShape { ffn: 128, hidden: 64 };
 
@@ -119,7 +120,7 @@ impl Lab {
 
     /// What its author says of a delta, truly.
     fn header(&mut self, delta: &ExpertDelta) -> DeltaHeader {
-        let block = delta.to_block().unwrap().into_block().unwrap();
+        let block = delta.to_block(&LEARNER).unwrap().into_block().unwrap();
         let serving = fold(&self.master(), &[(delta, WHOLE)]).unwrap().serving.hash();
         let number = self.task.deltas.len() as u32;
         let data = ItemRange { block: self.training, first: number * 5, count: 5 };
@@ -131,7 +132,7 @@ impl Lab {
     }
 
     pub(crate) fn submit(&mut self, header: DeltaHeader) {
-        self.task.deltas.push(header);
+        self.task.deltas.push(DeltaInfo { learner: LEARNER, header });
         self.task.layout.deltas += 1;
     }
 
@@ -218,7 +219,7 @@ fn each_delta_is_found_to_be_what_it_is() {
     // Whoever publishes gets the same.
     let merged: Vec<ExpertDelta> = [0, 4]
         .map(|index: usize| {
-            ExpertDelta::of(&lab.task.deltas[index], &lab.blocks[&lab.task.deltas[index].block], SHAPE).unwrap()
+            ExpertDelta::of(&lab.task.deltas[index], &lab.blocks[&lab.task.deltas[index].header.block], SHAPE).unwrap()
         })
         .into();
     let again = fold(&lab.master(), &[(&merged[0], weights[0]), (&merged[1], weights[4])]).unwrap();
@@ -229,7 +230,7 @@ fn each_delta_is_found_to_be_what_it_is() {
 fn traced(lab: &Lab, outcome: &Outcome, place: u32) -> u64 {
     let Task { layout, sources, seed, deltas, .. } = &lab.task;
     let Cell { target, set, item } = layout.cell(place).unwrap();
-    let own: Vec<ItemRange> = deltas.iter().map(|delta| delta.data).collect();
+    let own: Vec<ItemRange> = deltas.iter().map(|delta| delta.header.data).collect();
     let item = sources.items(layout, seed, &own, set)[item as usize];
     let all = lab.blocks[&item.block].tensor("tokens").unwrap().u32().unwrap();
     let tokens = &all[(item.index * (POSITIONS + 1)) as usize..][..POSITIONS as usize + 1];
@@ -237,8 +238,8 @@ fn traced(lab: &Lab, outcome: &Outcome, place: u32) -> u64 {
         Target::Base => lab.blocks[&lab.task.base].clone(),
         Target::Candidate => outcome.candidate.clone().unwrap().serving,
         Target::Delta(number) => {
-            let header = &deltas[number as usize];
-            let delta = ExpertDelta::read(&lab.blocks[&header.block], SHAPE).unwrap();
+            let header = &deltas[number as usize].header;
+            let (delta, _) = ExpertDelta::read(&lab.blocks[&header.block], SHAPE).unwrap();
             let serving = fold(&lab.master(), &[(&delta, WHOLE)]).unwrap().serving;
             if serving.hash() != header.serving {
                 return 0;
@@ -348,13 +349,13 @@ fn withheld_deltas_are_left_out() {
     some.task.deltas.remove(0);
     some.task.layout.deltas -= 1;
     // Its block is not there, and nobody asks for it.
-    some.blocks.remove(&all.task.deltas[0].block);
+    some.blocks.remove(&all.task.deltas[0].header.block);
     let evaluation = some.evaluation().unwrap();
     let findings: Vec<Finding> = evaluation.deltas().iter().map(CheckedDelta::finding).collect();
     // What was a copy of it is none of anything that is there.
     assert_eq!(findings, [Finding::Sound, Finding::Malformed, Finding::Sound, Finding::Sound]);
-    some.blocks.remove(&all.task.deltas[1].block);
-    assert!(matches!(some.evaluation(), Err(EvaluateError::NotAtHand(hash)) if hash == all.task.deltas[1].block));
+    some.blocks.remove(&all.task.deltas[1].header.block);
+    assert!(matches!(some.evaluation(), Err(EvaluateError::NotAtHand(hash)) if hash == all.task.deltas[1].header.block));
 }
 
 #[test]
@@ -373,7 +374,7 @@ fn malformed_deltas_are_found_whatever_is_wrong_with_them() {
             let Shape { rows, k } = shape_of(matrix, SHAPE);
             Update::Dense(Dense::quantise(&vec![1e38; rows * k], Shape { rows, k }).unwrap())
         };
-        ExpertDelta::new(SHAPE, Matrix::ALL.map(update)).unwrap().to_block().unwrap().into_block().unwrap()
+        ExpertDelta::new(SHAPE, Matrix::ALL.map(update)).unwrap().to_block(&LEARNER).unwrap().into_block().unwrap()
     };
     let sized = |block: &VerifiedBlock| DeltaHeader {
         block: block.hash(),
@@ -434,12 +435,12 @@ fn what_contradicts_the_chain_is_refused() {
     assert!(matches!(refusal, EvaluateError::OtherMaster { .. }));
     assert!(matches!(refused(|lab| lab.task.layout.last = 15), EvaluateError::TooFewItems { set: Set::Final, .. }));
     assert!(matches!(
-        refused(|lab| lab.task.deltas[0].data.count = 3),
+        refused(|lab| lab.task.deltas[0].header.data.count = 3),
         EvaluateError::TooFewItems { set: Set::Own(0), .. }
     ));
-    assert!(matches!(refused(|lab| lab.task.deltas[0].data.first = 38), EvaluateError::NoItem(_)));
+    assert!(matches!(refused(|lab| lab.task.deltas[0].header.data.first = 38), EvaluateError::NoItem(_)));
     assert!(matches!(refused(|lab| lab.task.layout.positions = 9), EvaluateError::ItemLength { expected: 10, .. }));
-    assert!(matches!(refused(|lab| lab.task.deltas[0].data.block = lab.task.base), EvaluateError::Items(_)));
+    assert!(matches!(refused(|lab| lab.task.deltas[0].header.data.block = lab.task.base), EvaluateError::Items(_)));
     let general = |lab: &Lab| lab.task.sources.general[0].block;
     assert!(matches!(refused(|lab| lab.blocks.clear()), EvaluateError::NotAtHand(_)));
     let mut lab = Lab::mixed();
