@@ -122,8 +122,9 @@ options! {
     /// Base URLs of workers to fetch missing blocks from, separated by commas
     @[value_delimiter = ',', value_name = "URL"]
     peers: Vec<String>, "BLYAN_WORKER_PEERS";
-    /// What the worker does, separated by commas: serve has the model's blocks for others, gateway answers requests
-    /// [default: serve,gateway]
+    /// What the worker does, separated by commas: serve has the model's blocks for others, gateway answers requests, train
+    /// lets `blyan train` submit deltas that this worker has, evaluate measures others' deltas (with a bond: `blyan stake
+    /// worker`), aggregate publishes new heads [default: serve,gateway]
     @[value_delimiter = ',', value_name = "ROLE"]
     roles: Vec<String>, "BLYAN_WORKER_ROLES";
     /// Threads for the model [default: all]
@@ -283,17 +284,26 @@ fn bounded<T: PartialOrd + std::fmt::Display + Copy>(
     invalid(option, format!("{value} is not between {} and {}", range.start(), range.end()))
 }
 
+/// The roles that this program knows, by their names.
+const ROLES: [(&str, Roles); 5] = [
+    ("serve", Roles::SERVE),
+    ("gateway", Roles::GATEWAY),
+    ("train", Roles::TRAIN),
+    ("evaluate", Roles::EVALUATE),
+    ("aggregate", Roles::AGGREGATE),
+];
+
 fn roles(names: &[String]) -> Result<Roles, ConfigError> {
+    let known = ROLES.map(|(name, _)| name).join(", ");
     let mut roles = Roles::default();
-    for name in names {
-        roles = roles.union(match name.trim() {
-            "serve" => Roles::SERVE,
-            "gateway" => Roles::GATEWAY,
-            other => return invalid("--roles", format!("{other:?} is not a role of this worker: serve, gateway")),
-        });
+    for name in names.iter().map(|name| name.trim()) {
+        let Some((_, role)) = ROLES.iter().find(|(known, _)| *known == name) else {
+            return invalid("--roles", format!("{name:?} is not a role of this worker: {known}"));
+        };
+        roles = roles.union(*role);
     }
     if !roles.is_valid() {
-        return invalid("--roles", "name at least one of serve, gateway");
+        return invalid("--roles", format!("name at least one of {known}"));
     }
     Ok(roles)
 }
@@ -405,12 +415,8 @@ impl Options {
 impl Config {
     /// The configuration as a file for `--config`; keys are left out.
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
-        let mut roles = Vec::new();
-        for (role, name) in [(Roles::SERVE, "serve"), (Roles::GATEWAY, "gateway")] {
-            if self.roles.contains(role) {
-                roles.push(name.to_owned());
-            }
-        }
+        let own = ROLES.iter().filter(|(_, role)| self.roles.contains(*role));
+        let roles = own.map(|(name, _)| (*name).to_owned()).collect();
         let options = Options {
             rpc: Some(self.rpc.clone()),
             base_path: Some(self.base_path.clone()),

@@ -6,6 +6,7 @@
 //! - [`scheduler`]: continuous batching on the canonical execution.
 //! - [`receipts`]: the journal, the writer, and anchoring, exactly once over crashes.
 //! - [`payment`]: prices and vouchers.
+//! - [`learn`]: rounds of learning: committees, and new heads.
 //! - [`loader`], [`fetch`], [`served`]: from a specification on chain to a model that is served.
 //! - [`onchain`], [`identity`], [`hardware`]: the worker's registration, heartbeats, anchors and vouchers.
 //! - [`health`], [`metrics`]: what operators see.
@@ -18,6 +19,7 @@ pub mod hardware;
 pub mod health;
 pub mod http;
 pub mod identity;
+pub mod learn;
 pub mod loader;
 pub mod metrics;
 pub mod onchain;

@@ -189,6 +189,14 @@ impl Onchain {
         }
     }
 
+    /// Carries `call` out, once under this name.
+    ///
+    /// # Errors
+    /// When the chain does not answer, or refuses it.
+    pub async fn carry_out_named(&self, name: String, call: Call) -> Result<BlockRef, OnchainError> {
+        self.carry_out(&SubmissionId::new(name)?, call).await
+    }
+
     /// Tells once what stands against a submission, and again when it is something else.
     fn look_at(&self, id: &SubmissionId, waiting: &Waiting<'_>) {
         let Ok(Status::Open { refusal, .. }) = self.transactions.status(id) else { return };

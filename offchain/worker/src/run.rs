@@ -8,6 +8,7 @@ use crate::{
     health::Health,
     http::{self, App, ChainSide, Settings, Sight},
     identity::{self, IdentityError},
+    learn::{Context, MAX_DIRECTORY, Memory, Rounds, urls},
     loader::{Loader, LoaderError, Resolved, resolve, watch::Watch},
     metrics::Metrics,
     onchain::{Onchain, place_of},
@@ -296,6 +297,8 @@ struct Tasks {
     anchorer: JoinHandle<()>,
     online: JoinHandle<()>,
     redeemer: JoinHandle<()>,
+    /// Where the worker has a part in rounds of learning.
+    rounds: Option<JoinHandle<()>>,
     /// No more receipts will be written.
     written: CancellationToken,
     /// Nothing more is to be done on chain.
@@ -313,7 +316,7 @@ impl Service {
         metrics: Arc<Metrics>,
         address: SocketAddr,
     ) -> Result<(Self, mpsc::Receiver<ContentHash>), RunError> {
-        let (genesis, public) = (chain.genesis().0, key.public());
+        let (genesis, public, account) = (chain.genesis().0, key.public(), key.account());
         let journal = Arc::new(Journal::open(&config.base_path, genesis, public, clock::unix_millis())?);
         let short = |bytes: &[u8; 32]| hex::encode(&bytes[..8]);
         let folder = config.base_path.join(format!("transactions-{}-{}", short(&genesis), short(&public)));
@@ -374,8 +377,31 @@ impl Service {
             tokio::spawn(async move { onchain.settle_accounts(journal, above, written).await })
         };
         let peers = Arc::new(Peers::new(&config.peers)?);
+        let fetcher = Fetcher::new(store.clone(), peers, metrics.clone());
+        let rounds = match Rounds::has_part(config.roles) {
+            false => None,
+            true => {
+                let folder = config.base_path.join(format!("rounds-{}-{}", short(&genesis), short(&public)));
+                let memory = Memory::open(&folder).map_err(|source| RunError::Folder { path: folder, source })?;
+                let context = Context {
+                    chain: chain.clone(),
+                    onchain: onchain.clone(),
+                    account,
+                    roles: config.roles,
+                    fetcher: fetcher.clone(),
+                    store: store.clone(),
+                    memory,
+                    threads: config.threads,
+                };
+                let (registered, written) = (registered.clone(), written.clone());
+                Some(tokio::spawn(async move {
+                    registered.cancelled().await;
+                    Rounds::new(context).run(written).await;
+                }))
+            },
+        };
         let loader = Loader {
-            fetcher: Fetcher::new(store.clone(), peers, metrics.clone()),
+            fetcher,
             store,
             threads: config.threads,
             limits: Limits::new(config.max_batch, config.max_queue),
@@ -383,7 +409,7 @@ impl Service {
             health: app.health.clone(),
             metrics,
         };
-        let tasks = Tasks { writer, anchorer, online, redeemer, written, leave, registered };
+        let tasks = Tasks { writer, anchorer, online, redeemer, rounds, written, leave, registered };
         let service = Self {
             app,
             chain,
@@ -403,6 +429,7 @@ impl Service {
             health.starting("reading the model's specification from the chain");
             let result = async {
                 let resolved = resolve(&self.chain, wanted).await?;
+                self.find_peers(&loader).await;
                 let count = resolved.blocks().len();
                 health.starting(format!("loading {count} blocks of {}", resolved.spec.name));
                 let (served, watch) = loader.load_watched(&resolved).await?;
@@ -421,6 +448,22 @@ impl Service {
                 },
                 Err(error) => return Err(error.into()),
             }
+        }
+    }
+
+    /// Lets blocks be fetched from workers that are on chain too, after those that the operator has named: a new head is with
+    /// whoever published it.
+    async fn find_peers(&self, loader: &Loader) {
+        let own = self.app.key;
+        let find = async {
+            let workers = self.chain.at_finalized().await?.workers(MAX_DIRECTORY).await?;
+            let others = workers.iter().map(|(_, worker)| worker).filter(|worker| worker.info.key != own);
+            let serving = others.filter(|worker| worker.online && worker.info.roles.contains(Roles::SERVE));
+            Ok::<_, ChainError>(serving.flat_map(urls).collect::<Vec<_>>())
+        };
+        match find.await {
+            Ok(urls) => loader.fetcher.peers().add(&urls, MAX_DIRECTORY),
+            Err(error) => tracing::debug!(%error, "the chain's workers cannot be asked for"),
         }
     }
 
@@ -500,6 +543,7 @@ impl Service {
         let Some(loader) = self.loader.lock().clone() else { return Ok(()) };
         tracing::info!(spec = %next.id, weights = %next.weights, "the chain names another model");
         self.note(&now.resolved).await;
+        self.find_peers(&loader).await;
         let (served, watch) = loader.load_watched(&next).await?;
         self.serve(served, &next).await;
         loader.unpin(&now.resolved, &next);
@@ -564,6 +608,9 @@ impl Service {
             _ => tracing::error!("the receipts' thread did not end as it should"),
         }
         tasks.written.cancel();
+        if let Some(rounds) = tasks.rounds {
+            join(rounds, "taking part in rounds").await;
+        }
         let settled = async {
             // A worker that was never registered has nothing that the chain would take.
             if tasks.registered.is_cancelled() {

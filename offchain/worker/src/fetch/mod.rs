@@ -60,6 +60,16 @@ pub enum FetchError {
         /// What the last one did wrong.
         last: PeerError,
     },
+    /// It is larger than it may be.
+    #[error("block {hash} has {bytes} bytes of data, more than the {most} that are fetched of such a block")]
+    TooLarge {
+        /// The block.
+        hash: ContentHash,
+        /// What its header says.
+        bytes: u64,
+        /// What is fetched at most.
+        most: u64,
+    },
     /// Another task or process has been fetching the block for too long.
     #[error("block {0} is being fetched by another process, which does not finish: stop it")]
     Stuck(ContentHash),
@@ -78,6 +88,8 @@ pub struct Fetcher {
     store: Store,
     peers: Arc<Peers>,
     metrics: Arc<Metrics>,
+    /// Most bytes of a block's data.
+    most: u64,
 }
 
 /// What a person sees meanwhile.
@@ -98,19 +110,39 @@ impl Progress {
         }
         Self { bar }
     }
+
+    /// Of a block that is too small to be watched.
+    fn hidden() -> Self {
+        Self { bar: ProgressBar::hidden() }
+    }
 }
 
 impl Fetcher {
     /// Fetches into `store` from `peers`.
     pub fn new(store: Store, peers: Arc<Peers>, metrics: Arc<Metrics>) -> Self {
-        Self { store, peers, metrics }
+        Self { store, peers, metrics, most: u64::MAX }
+    }
+
+    /// Whom blocks are fetched from.
+    pub fn peers(&self) -> &Peers {
+        &self.peers
+    }
+
+    /// Fetches from workers with these base URLs too, which are asked before all others.
+    pub fn asking(&self, urls: &[String]) -> Self {
+        Self { peers: Arc::new(self.peers.after(urls)), ..self.clone() }
+    }
+
+    /// Fetches no block with more than `most` bytes of data: for blocks that nobody has approved.
+    pub fn at_most(self, most: u64) -> Self {
+        Self { most, ..self }
     }
 
     /// All of `hashes`, verified, in order; those that are not in the store are fetched, damaged ones are healed.
     pub async fn ensure(&self, hashes: &[ContentHash]) -> Result<Vec<VerifiedBlock>, FetchError> {
         let progress = Progress::new();
         let blocks = stream::iter(hashes.to_vec())
-            .map(|hash| self.ensure_one(hash, &progress))
+            .map(|hash| self.bring(hash, &progress))
             .buffered(PARALLEL_BLOCKS)
             .collect::<Vec<_>>()
             .await;
@@ -118,7 +150,12 @@ impl Fetcher {
         blocks.into_iter().collect()
     }
 
-    async fn ensure_one(&self, hash: ContentHash, progress: &Progress) -> Result<VerifiedBlock, FetchError> {
+    /// One block, verified; fetched if it is not in the store.
+    pub async fn ensure_one(&self, hash: ContentHash) -> Result<VerifiedBlock, FetchError> {
+        self.bring(hash, &Progress::hidden()).await
+    }
+
+    async fn bring(&self, hash: ContentHash, progress: &Progress) -> Result<VerifiedBlock, FetchError> {
         let damaged = match self.blocking(move |store| store.get(&hash)).await? {
             Ok(block) => return Ok(block),
             Err(error @ StoreError::Corrupt { .. }) => {
@@ -169,7 +206,18 @@ impl Fetcher {
         if let Some(ingest) = self.blocking(move |store| store.resume(&hash)).await?? {
             return Ok(Unfinished::new(ingest));
         }
-        let outline = self.ask_peers(hash, |peer| async move { outline(&peer, hash).await }).await?;
+        let (header, length) = self.ask_peers(hash, |peer| async move { header(&peer, hash).await }).await?;
+        // Before as many leaves are fetched as it says it has.
+        let (bytes, most) = (length.data, self.most);
+        if bytes > most {
+            return Err(FetchError::TooLarge { hash, bytes, most });
+        }
+        let header = &header;
+        let leaves = |peer: Peer| async move {
+            let leaves = peer.leaves(&hash, length.leaves).await?;
+            Outline::new(&hash, header, &leaves).map_err(PeerError::Lied)
+        };
+        let outline = self.ask_peers(hash, leaves).await?;
         let ingest = self.blocking(move |store| store.begin(outline)).await??;
         Ok(Unfinished::new(ingest))
     }
@@ -291,11 +339,18 @@ impl Unfinished {
     }
 }
 
-async fn outline(peer: &Peer, hash: ContentHash) -> Result<Outline, PeerError> {
+/// Bytes of a block's data, and of its leaves.
+#[derive(Clone, Copy)]
+struct Length {
+    data: u64,
+    leaves: u64,
+}
+
+async fn header(peer: &Peer, hash: ContentHash) -> Result<(Vec<u8>, Length), PeerError> {
     let header = peer.header(&hash).await?;
     let parsed = transfer::verify_header(&hash, &header).map_err(PeerError::Lied)?;
-    let leaves = peer.leaves(&hash, transfer::leaves_len(&parsed)).await?;
-    Outline::new(&hash, &header, &leaves).map_err(PeerError::Lied)
+    let length = Length { data: parsed.data_len, leaves: transfer::leaves_len(&parsed) };
+    Ok((header.to_vec(), length))
 }
 
 fn backoff(attempt: u32) -> Duration {

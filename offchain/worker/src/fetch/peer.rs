@@ -67,6 +67,7 @@ struct Rated {
 /// All peers, with what is known of them.
 #[derive(Debug)]
 pub struct Peers {
+    client: Client,
     rated: Mutex<Vec<Rated>>,
 }
 
@@ -78,9 +79,38 @@ impl Peers {
             .read_timeout(READ_TIMEOUT)
             .user_agent(concat!("blyan-worker/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        let peer = |url: &String| Peer { url: url.trim_end_matches('/').into(), client: client.clone() };
-        let rated = urls.iter().map(|url| Rated { peer: peer(url), score: UNKNOWN, barred: None }).collect();
-        Ok(Self { rated: Mutex::new(rated) })
+        let peers = Self { client, rated: Mutex::default() };
+        peers.add(urls, usize::MAX);
+        Ok(peers)
+    }
+
+    /// Adds workers with these base URLs that are not there yet, while there are fewer than `most` peers.
+    pub fn add(&self, urls: &[String], most: usize) {
+        let mut rated = self.rated.lock();
+        for url in urls.iter().map(|url| url.trim_end_matches('/')) {
+            if rated.len() < most && rated.iter().all(|rated| &*rated.peer.url != url) {
+                let peer = Peer { url: url.into(), client: self.client.clone() };
+                rated.push(Rated { peer, score: UNKNOWN, barred: None });
+            }
+        }
+    }
+
+    /// The workers with these base URLs before all of these.
+    pub fn after(&self, urls: &[String]) -> Self {
+        let peers = Self { client: self.client.clone(), rated: Mutex::default() };
+        peers.add(urls, usize::MAX);
+        let first = peers.rated.lock().len();
+        let known = self.rated.lock();
+        let others = known.iter().map(|Rated { peer, score, barred }| Rated {
+            peer: peer.clone(),
+            score: *score,
+            barred: *barred,
+        });
+        peers.rated.lock().extend(others.collect::<Vec<_>>());
+        // Those that are asked for this block are the first to be asked.
+        peers.rated.lock().iter_mut().take(first).for_each(|rated| rated.score = 0.0);
+        drop(known);
+        peers
     }
 
     /// Whether there is nobody to ask.
