@@ -1,5 +1,7 @@
 //! Starts real nodes and workers for end-to-end tests, each with its own ports, folders and keys.
 
+pub mod learning;
+
 use anyhow::{Context, Result, ensure};
 use blyan_chain::{ChainClient, ChainOptions, Key, Served};
 use blyan_cli::{
