@@ -434,4 +434,14 @@ pub enum LearningEvent {
         /// What its tokens are encrypted with.
         key: [u8; 32],
     },
+    /// All members have done what they can in a phase.
+    #[codec(index = 48)]
+    PhaseEndsEarly {
+        /// The evaluation.
+        evaluation: RoundId,
+        /// The phase.
+        phase: EvaluationPhase,
+        /// Last block of it now.
+        until: BlockNumber,
+    },
 }

@@ -176,7 +176,8 @@ async fn ends(client: &ChainClient, round: RoundId, learner: AccountId, bond: u1
     let RoundPhase::Over { outcome: RoundOutcome::Failed, at } = record.phase else { panic!("{record:?}") };
     let block = client.finalized_block(at).await?.context("it is finalized")?;
     let events: Vec<Event> = client.events(block).await?.into_iter().map(|event| event.event).collect();
-    let [returned, why] = learned(&events)[..] else { panic!("{events:?}") };
+    let [closed, returned, why] = learned(&events)[..] else { panic!("{events:?}") };
+    assert_eq!(closed, &LearningEvent::RoundClosed { round, deltas: 1 });
     assert_eq!(returned, &LearningEvent::BondReturned { round, index: 0, learner, amount: bond });
     let LearningEvent::RoundFailed { round: of, error: Some(error) } = why else { panic!("{why:?}") };
     assert!(*of == round && error.is("Pol", "TooFewItems"), "{error}");

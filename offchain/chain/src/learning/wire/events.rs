@@ -140,6 +140,10 @@ fn pol_event(event: &Raw<'_, BlyanConfig>) -> Result<Option<LearningEvent>> {
             let events::PhaseBegan { evaluation, phase: which, until } = fields(event)?;
             LearningEvent::PhaseBegan { evaluation, phase: phase(which), until }
         },
+        "PhaseEndsEarly" => {
+            let events::PhaseEndsEarly { evaluation, phase: which, until } = fields(event)?;
+            LearningEvent::PhaseEndsEarly { evaluation, phase: phase(which), until }
+        },
         "AvailabilityVoted" => {
             let events::AvailabilityVoted { evaluation, who, available, reads_hidden } = fields(event)?;
             LearningEvent::AvailabilityVoted { evaluation, who, available, reads_hidden }
