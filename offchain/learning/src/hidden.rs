@@ -23,7 +23,9 @@ const ENCRYPTED: &str = "encrypted";
 #[derive(Debug, thiserror::Error)]
 pub enum HiddenError {
     /// The block has no encrypted items.
-    #[error("block {0} has no encrypted items: needed is a block of kind items with a tensor `{ENCRYPTED}`, u8 [items, tokens, 4]")]
+    #[error(
+        "block {0} has no encrypted items: needed is a block of kind items with a tensor `{ENCRYPTED}`, u8 [items, tokens, 4]"
+    )]
     NotEncrypted(ContentHash),
     /// The items cannot be read.
     #[error(transparent)]

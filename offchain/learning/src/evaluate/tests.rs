@@ -355,7 +355,9 @@ fn withheld_deltas_are_left_out() {
     // What was a copy of it is none of anything that is there.
     assert_eq!(findings, [Finding::Sound, Finding::Malformed, Finding::Sound, Finding::Sound]);
     some.blocks.remove(&all.task.deltas[1].header.block);
-    assert!(matches!(some.evaluation(), Err(EvaluateError::NotAtHand(hash)) if hash == all.task.deltas[1].header.block));
+    assert!(
+        matches!(some.evaluation(), Err(EvaluateError::NotAtHand(hash)) if hash == all.task.deltas[1].header.block)
+    );
 }
 
 #[test]
