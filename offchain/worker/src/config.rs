@@ -500,7 +500,7 @@ mod tests {
         assert!(refused("peers = [\"https://x\"]").starts_with("--peers"));
         assert!(refused("public_url = \"ftp://x\"").ends_with("http://host:port or https://host:port"));
         assert!(refused("public_url = \"https://\"").starts_with("--public-url"));
-        assert!(refused("roles = [\"train\"]").starts_with("--roles"));
+        assert!(refused("roles = [\"audit\"]").starts_with("--roles"));
         assert!(refused("roles = []").starts_with("--roles"));
         assert!(refused("spec = \"0x12\"").starts_with("--spec"));
         assert!(refused("region = \"eu-west\"").starts_with("--region"));

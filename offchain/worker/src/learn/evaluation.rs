@@ -1,9 +1,7 @@
 //! From an evaluation on chain to what a member finds: the blocks it takes, the model of its height, and the run.
 
 use super::{Cancel, Context, LearnError, memory::Found};
-use blyan_chain::{
-    Delta, Evaluation as OnChain, Measured, State,
-};
+use blyan_chain::{Delta, Evaluation as OnChain, Measured, State};
 use blyan_learning::evaluate::{Blocks, Evaluation, Outcome, Progress, ScoreCache, Stage, Task};
 use blyan_model::exec::{EngineConfig, Model, ModelBlocks};
 use blyan_primitives::{

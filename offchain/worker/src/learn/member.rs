@@ -4,9 +4,7 @@
 //! twice, and what it has found is on disk before anybody hears of it.
 
 use super::{Context, LearnError, dispute::Dispute, evaluation::Ground, memory::Found};
-use blyan_chain::{
-    AccountId, Delta, Evaluation, EvaluationPhase as Phase, LearningCall, Seat, State,
-};
+use blyan_chain::{AccountId, Delta, Evaluation, EvaluationPhase as Phase, LearningCall, Seat, State};
 use blyan_learning::referee::Turn;
 use blyan_primitives::{learning::RoundId, pol::commitment};
 use codec::Encode;
