@@ -46,7 +46,8 @@ impl pallet_blyan_pol::Config for Runtime {
     type GovernanceOrigin = EnsureRoot<AccountId>;
     type ItemTokens = ItemTokens;
     type MaxActive = MaxRounds;
-    type MaxEndings = ConstU32<4>;
+    // Each can take 80 thousandths of a block, with the largest committee of which no two have found the same.
+    type MaxEndings = ConstU32<2>;
     type Pact = Pact;
     type Rounds = Experts;
     type Seed = EpochRandomness;

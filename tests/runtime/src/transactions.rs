@@ -267,7 +267,7 @@ fn nobody_but_root_publishes_activates_or_deprecates_specs_or_fills_slots() {
 }
 
 #[test]
-fn no_call_moves_a_head() {
+fn no_call_moves_a_head_without_a_verdict() {
     in_first_block(|| {
         let slot = SlotId { lineage: Meta::active()[0].0, layer: 0, index: 0 };
         let base = <Experts as SlotHeads>::head(&slot).unwrap();
@@ -281,7 +281,13 @@ fn no_call_moves_a_head() {
         );
         // There are no others: who adds one decides here what it may do.
         let names = pallet_blyan_experts::Call::<Runtime>::get_call_names();
-        assert_eq!(names, ["register", "unregister", "fill_head", "release_heads"]);
+        let own = ["register", "unregister", "fill_head", "release_heads", "open_round", "submit_delta", "publish"];
+        assert_eq!(names, own);
+        // Opening a round changes nothing, and nothing can be published that no committee has accepted.
+        let alice = RuntimeOrigin::signed(Alice.to_account_id());
+        assert_ok!(Experts::open_round(alice.clone(), slot, Meta::active()[0].0));
+        let refused = Experts::publish(alice, 0, vec![0].try_into().unwrap(), vec![0].try_into().unwrap());
+        assert_eq!(refused.unwrap_err().error, Refused::NothingToPublish.into());
         assert_eq!(<Experts as SlotHeads>::head(&slot), Some(base));
     });
 }
