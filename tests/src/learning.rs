@@ -63,8 +63,20 @@ impl Hand {
 
     /// Makes a call, and returns what it caused once it is final.
     pub async fn call(&self, name: &str, call: impl Into<Call>) -> Result<Vec<Event>> {
-        let outcome = self.transactions.submit_and_wait(&SubmissionId::new(name)?, call.into()).await?;
-        let (_, events) = outcome.success().with_context(|| name.to_owned())?;
+        let id = self.begin(name, call).await?;
+        self.end(&id).await
+    }
+
+    /// Makes a call.
+    async fn begin(&self, name: &str, call: impl Into<Call>) -> Result<SubmissionId> {
+        let id = SubmissionId::new(name)?;
+        self.transactions.submit(&id, call.into()).await?;
+        Ok(id)
+    }
+
+    /// Waits until a call is final, and returns what it caused.
+    async fn end(&self, id: &SubmissionId) -> Result<Vec<Event>> {
+        let (_, events) = self.transactions.outcome(id).await?.success().with_context(|| id.to_string())?;
         Ok(events)
     }
 }
@@ -194,38 +206,35 @@ impl School {
     /// A worker that serves what its learner, and others whose address is the same, submit.
     pub async fn learner(&self, account: &str) -> Result<Worker> {
         let folder = self.base.join(&account[2..]);
-        Self::worker(&self.node, &folder, account, &["--roles", "serve,gateway,train"], &[]).await
+        let worker = Self::worker(&self.node, &folder, account, &["--roles", "serve,gateway,train"], &[]).await?;
+        let key = Key::from_uri(account)?.account();
+        self.wait(START, "a learner to be registered", async |state| Ok(state.worker(&key).await?)).await?;
+        Ok(worker)
     }
 
-    /// Gives an account money, and a worker on chain with these roles that is reached at `url`.
-    pub async fn enlist(&self, uri: &str, roles: Roles, url: &str) -> Result<Hand> {
-        let key = Key::from_uri(uri)?;
-        let transfer = Call::Transfer { to: key.account(), amount: 5_000 * BLY };
-        self.sudo.call(&format!("endow/{uri}"), transfer).await?;
-        let hand = Hand::new(&self.client, uri).await?;
-        let peer_id: Vec<u8> = [0x00, 36].into_iter().chain([7; 36]).collect();
-        let address = url.as_bytes().to_vec().try_into().map_err(|_| anyhow::anyhow!("{url} is too long"))?;
-        let info = WorkerInfo {
-            key: key.public(),
-            peer_id: peer_id.try_into().map_err(|_| anyhow::anyhow!("the peer id is too long"))?,
-            addresses: vec![address].try_into().map_err(|_| anyhow::anyhow!("too many addresses"))?,
-            region: Region::new("DE").context("DE is a region")?,
-            hardware: HardwareProfile { ram_mib: 1024, cpu_threads: 8, ..Default::default() },
-            hardware_id: blyan_chain::hardware_id(uri.as_bytes()),
-            roles,
-        };
-        let call = Call::register_worker(self.client.genesis(), &key.account(), info, &key)?;
-        hand.call("register", call).await?;
-        Ok(hand)
-    }
-
-    /// The same, where the account's worker is not on chain yet.
-    pub async fn enlist_unless_there(&self, uri: &str, roles: Roles, url: &str) -> Result<Hand> {
-        let account = Key::from_uri(uri)?.account();
-        match self.client.at_finalized().await?.worker(&account).await? {
-            Some(_) => Hand::new(&self.client, uri).await,
-            None => self.enlist(uri, roles, url).await,
+    /// Gives accounts money, and each a worker on chain with these roles that is reached at `url`.
+    pub async fn enlist(&self, uris: &[&str], roles: Roles, url: &str) -> Result<Vec<Hand>> {
+        // All at once: a block can have them all.
+        let mut endowed = Vec::new();
+        for uri in uris {
+            let transfer = Call::Transfer { to: Key::from_uri(uri)?.account(), amount: 5_000 * BLY };
+            endowed.push(self.sudo.begin(&format!("endow/{uri}"), transfer).await?);
         }
+        for id in endowed {
+            self.sudo.end(&id).await?;
+        }
+        let (mut hands, mut registered) = (Vec::new(), Vec::new());
+        for uri in uris {
+            let hand = Hand::new(&self.client, uri).await?;
+            let info = worker_info(&hand.key, uri, roles, url)?;
+            let call = Call::register_worker(self.client.genesis(), &hand.key.account(), info, &hand.key)?;
+            registered.push(hand.begin("register", call).await?);
+            hands.push(hand);
+        }
+        for (hand, id) in hands.iter().zip(registered) {
+            hand.end(&id).await?;
+        }
+        Ok(hands)
     }
 
     /// Waits until all evaluators' workers have a block.
@@ -383,6 +392,20 @@ impl Desk {
         };
         Ok((header, block))
     }
+}
+
+fn worker_info(key: &Key, machine: &str, roles: Roles, url: &str) -> Result<WorkerInfo> {
+    let peer_id: Vec<u8> = [0x00, 36].into_iter().chain([7; 36]).collect();
+    let address = url.as_bytes().to_vec().try_into().map_err(|_| anyhow::anyhow!("{url} is too long"))?;
+    Ok(WorkerInfo {
+        key: key.public(),
+        peer_id: peer_id.try_into().map_err(|_| anyhow::anyhow!("the peer id is too long"))?,
+        addresses: vec![address].try_into().map_err(|_| anyhow::anyhow!("too many addresses"))?,
+        region: Region::new("DE").context("DE is a region")?,
+        hardware: HardwareProfile { ram_mib: 1024, cpu_threads: 8, ..Default::default() },
+        hardware_id: blyan_chain::hardware_id(machine.as_bytes()),
+        roles,
+    })
 }
 
 fn heads(model: &Model) -> Vec<ContentHash> {

@@ -4,7 +4,7 @@ use blyan_chain::{Event, Lateness, LearningEvent, RoundOutcome};
 use blyan_cli::genesis::open_store;
 use blyan_e2e::{
     folder,
-    learning::{Desk, EVALUATORS, School, TEXTS, language, outcome_of, submit},
+    learning::{Desk, EVALUATORS, Hand, School, TEXTS, language, outcome_of, submit},
 };
 use blyan_model::{exec::Model, trace::Recorded};
 use blyan_primitives::{
@@ -46,15 +46,12 @@ async fn what_helps_becomes_the_head_and_all_else_is_refused_for_its_own_reason(
     let all = data(0, 2 * TEXTS);
 
     // Who takes part, and what each has to show.
-    let [eve, ferdie, copycat, thief, poisoner, leaker, dreamer, vandal, hoarder, latecomer] = {
-        let names = ["//Eve", "//Ferdie", "//Copycat", "//Thief", "//Poisoner", "//Leaker", "//Dreamer", "//Vandal"];
-        let names = names.into_iter().chain(["//Hoarder", "//Latecomer"]);
-        let mut hands = Vec::new();
-        for name in names {
-            hands.push(school.enlist_unless_there(name, Roles::TRAIN, &worker.api).await.unwrap());
-        }
-        <[_; 10]>::try_from(hands).ok().unwrap()
-    };
+    let eve = Hand::new(&school.client, "//Eve").await.unwrap();
+    let others =
+        ["//Ferdie", "//Copycat", "//Thief", "//Poisoner", "//Leaker", "//Dreamer", "//Vandal", "//Hoarder", "//Late"];
+    let others = school.enlist(&others, Roles::TRAIN, &worker.api).await.unwrap();
+    let [ferdie, copycat, thief, poisoner, leaker, dreamer, vandal, hoarder, latecomer] =
+        <[Hand; 9]>::try_from(others).ok().unwrap();
     let useful = desk.train(*set, &texts[..known], 24, 1).unwrap();
     let other = desk.train(*set, &texts[..known], 24, 2).unwrap();
     // The one language at the cost of the other.
@@ -96,7 +93,7 @@ async fn what_helps_becomes_the_head_and_all_else_is_refused_for_its_own_reason(
     let (outcome, deltas) = school.ended(round).await.unwrap();
     let RoundOutcome::Committed(accepted) = outcome else { panic!("{outcome:?}: {deltas:#?}") };
     assert!(accepted.gain > 2_000, "{accepted:?}");
-    let of = |hand: &blyan_e2e::learning::Hand| outcome_of(&deltas, &hand.key).unwrap();
+    let of = |hand: &Hand| outcome_of(&deltas, &hand.key).unwrap();
     for hand in [&eve, &ferdie] {
         assert!(matches!(of(hand), DeltaOutcome::Merged(weight) if weight > 0), "{deltas:#?}");
     }

@@ -1,9 +1,7 @@
 //! Two evaluators of three say the same, and it is wrong: the chain finds for the third.
 
 use anyhow::{Context, Result};
-use blyan_chain::{
-    Delta, EvaluationPhase as Phase, Key, LearningCall, RoundOutcome, StakingCall, State,
-};
+use blyan_chain::{Delta, EvaluationPhase as Phase, Key, LearningCall, RoundOutcome, StakingCall, State};
 use blyan_cli::genesis::open_store;
 use blyan_e2e::{
     folder,
@@ -147,16 +145,11 @@ async fn a_majority_that_lies_loses_against_one_who_does_not() {
     let school = School::open(base.path(), &["//Bob"]).await.unwrap();
     let learner = school.learner("//Eve").await.unwrap();
     let store = open_store(&learner.store).unwrap();
-    let colluders = {
-        let mut hands = Vec::new();
-        for name in ["//Mallory", "//Trudy"] {
-            let hand = school.enlist(name, Roles::EVALUATE, &learner.api).await.unwrap();
-            hand.call("bond", StakingCall::BondWorker { amount: BOND }).await.unwrap();
-            hand.call("enrol", LearningCall::Enrol).await.unwrap();
-            hands.push(hand);
-        }
-        hands
-    };
+    let colluders = school.enlist(&["//Mallory", "//Trudy"], Roles::EVALUATE, &learner.api).await.unwrap();
+    for hand in &colluders {
+        hand.call("bond", StakingCall::BondWorker { amount: BOND }).await.unwrap();
+        hand.call("enrol", LearningCall::Enrol).await.unwrap();
+    }
     let (slot, spec) = school.slot(1, 2).await.unwrap();
     let desk = Desk::new(&school, &store, slot).await.unwrap();
     let (set, texts) = &school.training;

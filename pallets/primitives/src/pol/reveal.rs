@@ -142,7 +142,8 @@ mod tests {
         let reveal = |scores: &Scores| {
             let found = |(finding, sums)| DeltaFinding { finding, sums };
             let sums = scores.deltas(&layout).unwrap();
-            let deltas: Vec<DeltaFinding> = [Finding::Sound, Finding::Malformed].into_iter().zip(sums).map(found).collect();
+            let deltas: Vec<DeltaFinding> =
+                [Finding::Sound, Finding::Malformed].into_iter().zip(sums).map(found).collect();
             Reveal { scores: scores.hash(), deltas: deltas.try_into().unwrap(), candidate: None }
         };
         let of_malformed = |set| layout.cells(Target::Delta(1), set).unwrap();
