@@ -23,8 +23,8 @@ use codec::Encode;
 use std::sync::Arc;
 use tokio::time::timeout;
 
-/// By how much the lie has the delta's loss on each item too high: two nats.
-const LIE: u64 = 2 << 20;
+/// By how much the lie has the delta's loss on each item too high: 200 nats, more than it gains.
+const LIE: u64 = 200 << 20;
 const BOND: u128 = 1_000_000_000_000_000_000_000;
 
 /// A trace that somebody has made up.
