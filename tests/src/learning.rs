@@ -34,7 +34,7 @@ use std::{
     time::Duration,
 };
 use tempfile::TempDir;
-use tokio::time::timeout;
+use tokio::{task::JoinSet, time::timeout};
 
 const BLY: u128 = 1_000_000_000_000_000_000;
 
@@ -159,14 +159,23 @@ impl School {
             let args = ["--roles", "serve,gateway,evaluate,aggregate"];
             workers.insert(*account, Self::worker(&node, &folder, account, &args, &sets).await?);
         }
+        let mut calls = Vec::new();
         for (purpose, block) in &sets {
             let header = Call::register_block(block.header_bytes().to_vec(), None, None)?;
-            sudo.call(&format!("register/{purpose}"), header).await?;
+            calls.push(sudo.begin(&format!("register/{purpose}"), header).await?);
             let add = LearningCall::AddSet { block: block.hash(), purpose: *purpose };
-            sudo.call(&format!("add/{purpose}"), Call::from(add).sudo()).await?;
+            calls.push(sudo.begin(&format!("add/{purpose}"), Call::from(add).sudo()).await?);
         }
+        let mut bonds = JoinSet::new();
         for account in evaluators {
-            blyan(&["stake", "worker", "1000", "--key", account, "--rpc", &node.rpc]).await?;
+            let (rpc, account) = (node.rpc.clone(), *account);
+            bonds.spawn(async move { blyan(&["stake", "worker", "1000", "--key", account, "--rpc", &rpc]).await });
+        }
+        for id in calls {
+            sudo.end(&id).await?;
+        }
+        while let Some(bonded) = bonds.join_next().await {
+            bonded??;
         }
         let [(_, training), (_, held_out_block), _] = sets;
         let school = Self {

@@ -1,7 +1,7 @@
 //! Two evaluators of three say the same, and it is wrong: the chain finds for the third.
 
 use anyhow::{Context, Result};
-use blyan_chain::{Delta, EvaluationPhase as Phase, Key, LearningCall, RoundOutcome, StakingCall, State};
+use blyan_chain::{Call, Delta, EvaluationPhase as Phase, Key, LearningCall, RoundOutcome, StakingCall, State};
 use blyan_cli::genesis::open_store;
 use blyan_e2e::{
     folder,
@@ -133,10 +133,11 @@ async fn phase(school: &School, round: RoundId, is: impl Fn(Phase) -> bool) -> S
 }
 
 /// Both colluders do the same.
-async fn both(hands: &[Hand], name: &str, call: impl Fn(&Hand) -> LearningCall) {
-    for hand in hands {
-        hand.call(name, call(hand)).await.unwrap();
-    }
+async fn both(hands: &[Hand], name: &str, call: impl Fn(&Hand) -> Call) {
+    let [one, other] = hands else { panic!("there are two") };
+    let (one, other) = tokio::join!(one.call(name, call(one)), other.call(name, call(other)));
+    one.unwrap();
+    other.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,10 +147,8 @@ async fn a_majority_that_lies_loses_against_one_who_does_not() {
     let learner = school.learner("//Eve").await.unwrap();
     let store = open_store(&learner.store).unwrap();
     let colluders = school.enlist(&["//Mallory", "//Trudy"], Roles::EVALUATE, &learner.api).await.unwrap();
-    for hand in &colluders {
-        hand.call("bond", StakingCall::BondWorker { amount: BOND }).await.unwrap();
-        hand.call("enrol", LearningCall::Enrol).await.unwrap();
-    }
+    both(&colluders, "bond", |_| StakingCall::BondWorker { amount: BOND }.into()).await;
+    both(&colluders, "enrol", |_| LearningCall::Enrol.into()).await;
     let (slot, spec) = school.slot(1, 2).await.unwrap();
     let desk = Desk::new(&school, &store, slot).await.unwrap();
     let (set, texts) = &school.training;
@@ -162,20 +161,21 @@ async fn a_majority_that_lies_loses_against_one_who_does_not() {
 
     phase(&school, round, |phase| phase == Phase::Availability).await;
     let vote = LearningCall::VoteAvailability { evaluation: round, available: 1, reads_hidden: false };
-    both(&colluders, "vote", |_| vote.clone()).await;
+    both(&colluders, "vote", |_| vote.clone().into()).await;
     let state = phase(&school, round, |phase| phase == Phase::Commit).await;
     let bob = open_store(&school.evaluators["//Bob"].store).unwrap();
     let (task, blocks, outcome) = truth(&state, round, &desk, &bob).await.unwrap();
     assert!(outcome.verdict.is_ok(), "{:?}", outcome.verdict);
     let (scores, reveal) = lie(&task, &outcome);
     let salt = [3; 32];
-    let commit = |hand: &Hand| LearningCall::Commit {
-        evaluation: round,
-        commitment: commitment(round.into(), &hand.key.account().encode(), &salt, &reveal.hash()),
+    let commit = |hand: &Hand| {
+        let commitment = commitment(round.into(), &hand.key.account().encode(), &salt, &reveal.hash());
+        LearningCall::Commit { evaluation: round, commitment }.into()
     };
     both(&colluders, "commit", commit).await;
     phase(&school, round, |phase| phase == Phase::Reveal).await;
-    both(&colluders, "reveal", |_| LearningCall::Reveal { evaluation: round, salt, reveal: reveal.clone() }).await;
+    let reveals = LearningCall::Reveal { evaluation: round, salt, reveal: reveal.clone() };
+    both(&colluders, "reveal", |_| reveals.clone().into()).await;
 
     let state = phase(&school, round, |phase| phase == Phase::Scores).await;
     let began = state.block().number;
