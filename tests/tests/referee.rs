@@ -195,9 +195,8 @@ async fn a_majority_that_lies_loses_against_one_who_does_not() {
     let (losses, proof) = forged.ending(tokens.len() - 1).unwrap();
     assert_eq!(losses.iter().map(|loss| u64::from(*loss)).sum::<u64>(), scores.0[cell as usize]);
     let root = forged.tree.root();
-    let post =
-        |_: &Hand| LearningCall::PostTrace { evaluation: round, root, losses: losses.clone(), proof: proof.clone() };
-    both(&colluders, "trace", post).await;
+    let post = LearningCall::PostTrace { evaluation: round, root, losses, proof };
+    both(&colluders, "trace", |_| post.clone().into()).await;
 
     phase(&school, round, |phase| matches!(phase, Phase::Games(_))).await;
     let mut moves = 0;
