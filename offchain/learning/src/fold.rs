@@ -86,7 +86,7 @@ pub fn fold(master: &Master, deltas: &[(&ExpertDelta, u32)]) -> Result<Forms, Fo
                 change.clear();
                 change.resize(weights.len(), -0.0f32);
                 update.update(matrix).add_rows_to(rows.clone(), &mut change)?;
-                if let Some(change) = change.iter().find(|change| !(change.abs() <= MAX_CHANGE)) {
+                if let Some(change) = change.iter().find(|change| change.is_nan() || change.abs() > MAX_CHANGE) {
                     return Err(FoldError::TooLarge { delta, matrix, change: *change });
                 }
                 // Exact: a weight has 17 bits at most.

@@ -245,7 +245,7 @@ impl SeedAfter<u32> for TestSeed {
             return Some([1; 32]);
         }
         let epoch = (height / EPOCH + 1) * EPOCH;
-        (System::block_number() >= epoch).then(|| [epoch as u8; 32])
+        (System::block_number() >= epoch).then_some([epoch as u8; 32])
     }
 }
 

@@ -211,11 +211,12 @@ impl Rounds {
         for (id, round) in &rounds {
             match round.phase {
                 RoundPhase::Evaluating if self.context.roles.contains(Roles::EVALUATE) => {
-                    if !self.members.contains_key(id) && self.is_seated(&state, *id).await? {
-                        let (context, id) = (self.context.clone(), *id);
-                        let task = tokio::spawn(async move { member::serve(context, id).await });
-                        self.members.insert(id, Task(task));
+                    if self.members.contains_key(id) || !self.is_seated(&state, *id).await? {
+                        continue;
                     }
+                    let (context, id) = (self.context.clone(), *id);
+                    let task = tokio::spawn(async move { member::serve(context, id).await });
+                    self.members.insert(id, Task(task));
                 },
                 RoundPhase::Accepted { primary_until, .. } => {
                     let may = self.context.roles.contains(Roles::AGGREGATE) || now >= primary_until;

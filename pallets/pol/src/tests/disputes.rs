@@ -325,13 +325,14 @@ fn who_does_not_move_in_time_loses() {
             liar.post().unwrap();
             run_to_next_phase();
             let game = Games::<Test>::get(ROUND, 0).unwrap();
-            let (side, told) = (honest.side(&game).unwrap(), Box::new(honest.told(&game).unwrap()));
-            let play = |game, side, told: &Box<Move>| Pol::play(Origin::signed(99), ROUND, game, side, told.clone());
+            let (side, told) = (honest.side(&game).unwrap(), honest.told(&game).unwrap());
+            let play =
+                |game, side, told: &Move| Pol::play(Origin::signed(99), ROUND, game, side, Box::new(told.clone()));
             assert_noop!(play(9, side, &told), E::UnknownGame);
             let other = liar.side(&game).unwrap();
             assert_noop!(play(0, other, &told), E::NotOfTheRoot);
-            assert_noop!(play(0, side, &Box::new(Move::Words(Default::default()))), E::NotNow);
-            assert_noop!(play(0, side, &Box::new(Move::Nodes(Default::default()))), E::WrongCount);
+            assert_noop!(play(0, side, &Move::Words(Default::default())), E::NotNow);
+            assert_noop!(play(0, side, &Move::Nodes(Default::default())), E::WrongCount);
             let settle = |game| Pol::settle(Origin::signed(99), ROUND, game, side, Box::default());
             assert_noop!(settle(9), E::UnknownGame);
             assert_noop!(settle(0), E::NotNow);

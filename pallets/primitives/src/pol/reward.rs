@@ -174,7 +174,7 @@ mod tests {
             let kept = total - lineage - sum(&reward, evaluators);
             prop_assert!(kept <= weights.len() as u128 + u128::from(evaluators) + 3, "{}", kept);
             for (weight, amount) in weights.iter().zip(&reward.learners) {
-                prop_assert_eq!(*amount, Ppm(600_000).of(total) * u128::from(*weight) >> 16);
+                prop_assert_eq!(*amount, (Ppm(600_000).of(total) * u128::from(*weight)) >> 16);
             }
         }
 
