@@ -91,7 +91,7 @@ impl Noise {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u32 {
+    pub fn draw(&mut self) -> u32 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as u32
     }
@@ -102,9 +102,9 @@ impl Noise {
 pub fn language(first: u8, count: usize, seed: u64) -> Vec<Vec<u32>> {
     let mut noise = Noise::new(seed);
     let mut text = || {
-        let mut letter = noise.next() % 26;
+        let mut letter = noise.draw() % 26;
         let mut next = || {
-            letter = (letter * 7 + 3 + 11 * (noise.next() % 2)) % 26;
+            letter = (letter * 7 + 3 + 11 * (noise.draw() % 2)) % 26;
             u32::from(first) + letter
         };
         (0..ITEM_TOKENS).map(|_| next()).collect()
@@ -115,7 +115,7 @@ pub fn language(first: u8, count: usize, seed: u64) -> Vec<Vec<u32>> {
 /// Texts in no language.
 fn babble(count: usize, seed: u64) -> Vec<Vec<u32>> {
     let mut noise = Noise::new(seed);
-    (0..count).map(|_| (0..ITEM_TOKENS).map(|_| 128 + noise.next() % 128).collect()).collect()
+    (0..count).map(|_| (0..ITEM_TOKENS).map(|_| 128 + noise.draw() % 128).collect()).collect()
 }
 
 /// Items of the training set in the one language, and as many in the other; babble comes after them.
@@ -375,7 +375,7 @@ impl Desk {
     pub fn random(&self, seed: u64, size: f32) -> Result<ExpertDelta> {
         let mut noise = Noise::new(seed);
         let mut draw = |count: usize| -> Vec<f32> {
-            (0..count).map(|_| (noise.next() as f32 / (1u32 << 30) as f32 - 1.0) * size).collect()
+            (0..count).map(|_| (noise.draw() as f32 / (1u32 << 30) as f32 - 1.0) * size).collect()
         };
         let updates = Matrix::ALL.map(|matrix| {
             let [rows, k] = matrix.shape(self.shape).map(|dimension| dimension as usize);
