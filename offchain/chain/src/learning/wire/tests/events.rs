@@ -84,7 +84,7 @@ fn every_event_of_rounds_and_of_their_evaluation_is_known() {
             assert!(known.insert(event.encode()[..2].to_vec()), "{pallet}.{} is told as another", variant.name);
         }
     }
-    assert_eq!(known.len(), 16 + 28);
+    assert_eq!(known.len(), 16 + 29);
 }
 
 #[test]
