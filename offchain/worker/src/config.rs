@@ -123,7 +123,7 @@ options! {
     @[value_delimiter = ',', value_name = "URL"]
     peers: Vec<String>, "BLYAN_WORKER_PEERS";
     /// What the worker does, separated by commas: serve has the model's blocks for others, gateway answers requests, train
-    /// lets `blyan train` submit deltas that this worker has, evaluate measures others' deltas (with a bond: `blyan stake
+    /// lets the account submit deltas, which this worker serves, evaluate measures others' deltas (with a bond: `blyan stake
     /// worker`), aggregate publishes new heads [default: serve,gateway]
     @[value_delimiter = ',', value_name = "ROLE"]
     roles: Vec<String>, "BLYAN_WORKER_ROLES";

@@ -540,8 +540,8 @@ pub mod pallet {
         /// No block of this name is registered, or it is used too often. Register it first.
         #[codec(index = 8)]
         UnknownBlock,
-        /// The block is not of items, or has other tensors than one of tokens, u32 `[items, tokens]`. Make it with
-        /// `blyan data`.
+        /// The block is not of items, or has other tensors than one of tokens, u32 `[items, tokens]`. Make it anew,
+        /// as `blyan_learning::items` does.
         #[codec(index = 9)]
         NotItems,
         /// The block's items have more or fewer tokens than this chain's. Make it anew.

@@ -1,4 +1,4 @@
-//! Rounds of learning: what a worker does in them beside training, which [`blyan train`](https://docs.rs/blyan-cli) does.
+//! Rounds of learning: what a worker does in them beside training.
 //!
 //! - With the role *evaluate* it is enrolled, and serves on the committees that it is drawn for: see [`member`].
 //! - With the role *aggregate* it is among the first to publish what a committee has accepted: see [`publisher`]. With
