@@ -154,6 +154,8 @@ fn an_evaluation_is_told_with_its_disputes() {
     assert_eq!(event, LearningEvent::SetAdded { block: block(1), purpose: Purpose::Hidden, items: 500 });
     let event = learned("Pol", "PhaseBegan", (7u32, 5u8, 90u32, 44u32));
     assert_eq!(event, LearningEvent::PhaseBegan { evaluation: 7, phase: EvaluationPhase::Traces(90), until: 44 });
+    let event = learned("Pol", "PhaseEndsEarly", (7u32, 2u8, 41u32));
+    assert_eq!(event, LearningEvent::PhaseEndsEarly { evaluation: 7, phase: EvaluationPhase::Commit, until: 41 });
     let event = learned("Pol", "AvailabilityVoted", (7u32, who, 6u32, true));
     assert_eq!(event, LearningEvent::AvailabilityVoted { evaluation: 7, who, available: 6, reads_hidden: true });
     let event = learned("Pol", "Revealed", (7u32, who, [1u8; 32]));
