@@ -10,7 +10,8 @@
 )]
 
 use crate::{
-    AccountId, AllPalletsWithSystem, Balances, Economy, Experts, Meta, Pact, Runtime, RuntimeOrigin, Signature, Staking,
+    AccountId, AllPalletsWithSystem, Balances, Economy, Experts, Meta, Pact, Runtime, RuntimeOrigin, Signature,
+    Staking, System,
 };
 use alloc::{string::String, vec::Vec};
 use blyan_primitives::{
@@ -28,7 +29,7 @@ use blyan_primitives::{
 use codec::Encode;
 use frame_benchmarking::{BenchmarkBatch, BenchmarkConfig, BenchmarkList};
 use frame_support::{
-    traits::{fungible::Mutate, StorageInfo, StorageInfoTrait, WhitelistedStorageKeys},
+    traits::{fungible::Mutate, Get, StorageInfo, StorageInfoTrait, WhitelistedStorageKeys},
     BoundedVec,
 };
 use polkadot_sdk::*;
@@ -217,7 +218,8 @@ impl pallet_blyan_pol::BenchmarkHelper<AccountId> for Helper {
             manifest: [6; 32],
             data: ItemRange { block, first: 0, count: 1 << 20 },
         };
-        let delta = pallet_blyan_experts::Delta { learner: AccountId::new([9; 32]), header, outcome: None };
+        let (learner, aggregator) = (AccountId::new([9; 32]), Some(AccountId::new([8; 32])));
+        let delta = pallet_blyan_experts::Delta { learner, header, aggregator, outcome: None };
         let id = 7;
         pallet_blyan_experts::Rounds::<Runtime>::insert(id, round);
         let deltas = alloc::vec![delta; deltas as usize];
@@ -241,6 +243,15 @@ impl pallet_blyan_experts::BenchmarkHelper<AccountId> for Helper {
 
     fn add_worker(account: &AccountId) {
         add_worker(account, *account.as_ref(), Roles::ALL);
+        let period: crate::BlockNumber = <Runtime as pallet_blyan_workers::Config>::HeartbeatPeriod::get();
+        pallet_blyan_workers::LastHeartbeat::<Runtime>::insert(account, System::block_number() / period);
+        <Self as pallet_blyan_experts::BenchmarkHelper<AccountId>>::add_stake(account);
+    }
+
+    fn add_stake(account: &AccountId) {
+        let bond = <Pact as PactProvider>::pact().staking.min_worker_bond;
+        <Balances as Mutate<AccountId>>::mint_into(account, bond.saturating_mul(2)).expect("it can be paid");
+        Staking::bond_worker(RuntimeOrigin::signed(account.clone()), bond).expect("it can pay");
     }
 
     fn training_items() -> ItemRange {

@@ -61,9 +61,9 @@ pub use governance::{
 };
 pub use keys::{Key, KeyError, KeySource};
 pub use learning::{
-    Accepted, Delta, Enrolment, Evaluation, EvaluationPhase, GameEntry, HiddenSet, ItemSet, Lateness, LearningCall,
-    LearningEvent, MAX_SCORES, Measured, Purpose, RevealEntry, Round, RoundOutcome, RoundPhase, RoundTerms, Seat,
-    TraceEntry, Verdict, Work,
+    Accepted, Candidacy, Delta, Enrolment, Evaluation, EvaluationPhase, GameEntry, HiddenSet, ItemSet, Lateness,
+    LearningCall, LearningEvent, MAX_SCORES, Measured, Purpose, RevealEntry, Round, RoundOutcome, RoundPhase,
+    RoundTerms, Seat, TraceEntry, Verdict, Work,
 };
 pub use metrics::Metrics;
 pub use query::{

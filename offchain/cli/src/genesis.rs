@@ -2,12 +2,16 @@
 
 use crate::progress::Steps;
 use anyhow::{Context, Result, bail};
-use blyan_chain::{ChainClient, ChainOptions};
+use blyan_chain::{ChainClient, ChainOptions, State};
 use blyan_model::{
     import::{ImportOptions, import_gguf},
     tiny,
 };
-use blyan_primitives::{genesis::GenesisModel, spec::Name};
+use blyan_primitives::{
+    genesis::GenesisModel,
+    ids::{ContentHash, SlotId},
+    spec::Name,
+};
 use blyan_store::{Config, Store};
 use blyan_worker::loader::resolve;
 use std::{
@@ -32,13 +36,32 @@ pub fn open_store(folder: &Path) -> Result<Store> {
     Store::open(Config::new(folder), &registry).with_context(|| format!("cannot open the store {}", folder.display()))
 }
 
+/// What of a model is to be in a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// What it takes to serve it.
+    Serving,
+    /// The masters too, to which deltas apply.
+    Masters,
+}
+
 /// Makes sure that the store holds every block of the chain's active specification, importing `model` where it does not.
-pub async fn ensure_in_store(rpc: &str, store: &Path, model: Option<&Path>, tiny: bool, steps: &Steps) -> Result<()> {
+pub async fn ensure_in_store(
+    rpc: &str,
+    store: &Path,
+    model: Option<&Path>,
+    tiny: bool,
+    wanted: Wanted,
+    steps: &Steps,
+) -> Result<()> {
     let client = ChainClient::connect(rpc, ChainOptions::default()).await?;
-    let wanted = resolve(&client, None).await?.blocks();
+    let mut blocks = resolve(&client, None).await?.blocks();
+    if wanted == Wanted::Masters {
+        blocks.extend(genesis_masters(&client.at_finalized().await?).await?);
+    }
     let store = open_store(store)?;
     let mut missing = BTreeSet::new();
-    for hash in &wanted {
+    for hash in &blocks {
         if !store.contains(hash)? {
             missing.insert(*hash);
         }
@@ -64,13 +87,28 @@ pub async fn ensure_in_store(rpc: &str, store: &Path, model: Option<&Path>, tiny
             );
         };
         steps.begin_counted("importing the genesis model");
-        tokio::task::block_in_place(|| import_file(&path, &ImportOptions::new(genesis_name()?), &store, steps))?
+        let options = ImportOptions { masters: wanted == Wanted::Masters, ..ImportOptions::new(genesis_name()?) };
+        tokio::task::block_in_place(|| import_file(&path, &options, &store, steps))?
     };
     let made: BTreeSet<_> = imported.blocks.keys().copied().collect();
     if let Some(hash) = missing.difference(&made).next() {
         bail!("the model given is not the one this chain starts with: it has no block {hash}");
     }
     Ok(())
+}
+
+/// Masters of the heads that no round has moved. Workers that aggregate have those of others.
+async fn genesis_masters(state: &State) -> Result<BTreeSet<ContentHash>> {
+    let mut masters = BTreeSet::new();
+    for record in state.active_specs().await? {
+        for (layer, heads) in (0..).zip(state.slot_heads(&record).await?) {
+            for (index, _) in (0..).zip(heads).filter(|(_, head)| head.as_ref().is_some_and(|head| head.moves == 0)) {
+                let slot = SlotId { lineage: record.lineage, layer, index };
+                masters.extend(state.head_master(slot).await?);
+            }
+        }
+    }
+    Ok(masters)
 }
 
 fn genesis_name() -> Result<Name> {

@@ -1,8 +1,8 @@
 //! `blyan`: the command line for people.
 
 use blyan_cli::{
-    account, chat, delegate, dev, health, model, out::Closed, pact, poll, process::Interrupted, receipt, referendum,
-    stake, unbond, validators, vote, worker,
+    account, chat, data, delegate, dev, health, model, out::Closed, pact, poll, process::Interrupted, receipt,
+    referendum, round, stake, train, unbond, validators, verdict, vote, worker,
 };
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -30,6 +30,13 @@ enum Command {
     Model(model::ModelCommand),
     #[command(subcommand)]
     Worker(worker::WorkerCommand),
+    #[command(subcommand)]
+    Data(data::DataCommand),
+    Train(Box<train::TrainArgs>),
+    #[command(subcommand)]
+    Round(round::RoundCommand),
+    #[command(subcommand)]
+    Verdict(verdict::VerdictCommand),
     #[command(subcommand)]
     Receipt(receipt::ReceiptCommand),
     #[command(subcommand)]
@@ -66,6 +73,10 @@ async fn main() -> ExitCode {
         Command::Chat(args) => chat::run(args).await,
         Command::Model(command) => model::run(command).await,
         Command::Worker(command) => worker::run(command).await,
+        Command::Data(command) => data::run(command).await,
+        Command::Train(args) => train::run(*args).await,
+        Command::Round(command) => round::run(command).await,
+        Command::Verdict(command) => verdict::run(command).await,
         Command::Receipt(command) => receipt::run(command).await,
         Command::Account(command) => account::run(command).await,
         Command::Stake(command) => stake::run(command).await,
@@ -92,5 +103,28 @@ async fn main() -> ExitCode {
                 ExitCode::FAILURE
             },
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    /// The name of an argument that all commands have would be read as that one, of another type.
+    #[test]
+    fn no_command_takes_the_name_of_what_all_have() {
+        fn check(command: &clap::Command, taken: &[&clap::Id]) {
+            for inner in command.get_subcommands() {
+                let twice = inner.get_arguments().find(|argument| taken.contains(&argument.get_id()));
+                assert!(twice.is_none(), "{}: {twice:?}", inner.get_name());
+                check(inner, taken);
+            }
+        }
+        let command = Cli::command();
+        let all: Vec<_> =
+            command.get_arguments().filter(|argument| argument.is_global_set()).map(clap::Arg::get_id).collect();
+        assert!(!all.is_empty());
+        check(&command, &all);
     }
 }

@@ -1,8 +1,17 @@
-//! `blyan model`: importing, looking at, checking and exporting blocks of weights.
+//! `blyan model`: importing, looking at, checking and exporting blocks of weights, and how they came to be.
 
-use crate::{genesis, out, progress::Steps};
-use anyhow::{Context, Result, anyhow, bail};
-use blyan_model::import::ImportOptions;
+use crate::{
+    genesis,
+    library::StoreArg,
+    lineage::{self, LineageArgs},
+    out,
+    progress::Steps,
+    round::active,
+    slot::Place,
+    submit::Reading,
+};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use blyan_model::import::{ImportOptions, expert_of};
 use blyan_primitives::{block::BlockHeader, ids::ContentHash, merkle::tile_count, spec::Name, version::SemVer};
 use blyan_tensorblock::Block;
 use clap::{Args, Subcommand};
@@ -26,19 +35,13 @@ pub enum ModelCommand {
     Verify(VerifyArgs),
     /// Write a block of the store to a file.
     Export(ExportArgs),
-}
-
-#[derive(Args, Debug)]
-struct StoreArg {
-    /// Folder of the block store.
-    #[arg(long, env = "BLYAN_STORE", value_name = "DIR")]
-    store: Option<PathBuf>,
-}
-
-impl StoreArg {
-    fn open(&self) -> Result<blyan_store::Store> {
-        genesis::open_store(&self.store.clone().map_or_else(genesis::default_store, Ok)?)
-    }
+    /// Make the master of one slot, to which deltas apply, of the file that the model was imported from.
+    ///
+    /// Workers have masters of slots whose heads have moved; those that the model began with are not stored by all. The one
+    /// that is made is the one that the chain names, or none.
+    Master(MasterArgs),
+    /// Show the heads that slots have had, and the rounds that moved them.
+    Lineage(LineageArgs),
 }
 
 /// What to import, and how.
@@ -103,15 +106,70 @@ pub struct ExportArgs {
     store: StoreArg,
 }
 
+/// Of which slot, from what.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Example:\n  blyan model master --slot 20/1 --source SmolLM2-135M-Instruct.Q4_1.gguf --store my-store"
+)]
+pub struct MasterArgs {
+    /// The slot, as LAYER/EXPERT.
+    #[arg(long, value_name = "L/I")]
+    slot: Place,
+    /// The GGUF file or Hugging Face folder that the model was imported from.
+    #[arg(long, env = "BLYAN_GENESIS_MODEL", value_name = "FILE")]
+    source: PathBuf,
+    #[command(flatten)]
+    store: StoreArg,
+    #[command(flatten)]
+    reading: Reading,
+}
+
 /// Runs the command.
 pub async fn run(command: ModelCommand) -> Result<()> {
-    // All of it is computation and disk: nothing else waits on this thread.
-    tokio::task::block_in_place(|| match command {
-        ModelCommand::Import(args) => import(&args),
-        ModelCommand::Info(args) => info(&args),
-        ModelCommand::Verify(args) => verify(&args),
-        ModelCommand::Export(args) => export(&args),
-    })
+    // All but the last two is computation and disk: nothing else waits on this thread.
+    match command {
+        ModelCommand::Import(args) => tokio::task::block_in_place(|| import(&args)),
+        ModelCommand::Info(args) => tokio::task::block_in_place(|| info(&args)),
+        ModelCommand::Verify(args) => tokio::task::block_in_place(|| verify(&args)),
+        ModelCommand::Export(args) => tokio::task::block_in_place(|| export(&args)),
+        ModelCommand::Master(args) => master(&args).await,
+        ModelCommand::Lineage(args) => lineage::run(args).await,
+    }
+}
+
+async fn master(args: &MasterArgs) -> Result<()> {
+    let state = args.reading.state().await?;
+    let record = active(&state).await?;
+    let slot = args.slot;
+    slot.check(&record.spec.dimensions)?;
+    let expected = state.head_master(slot.of(record.lineage)).await?;
+    let expected =
+        expected.with_context(|| format!("the chain does not know what the head of slot {slot} was made of"))?;
+    let store = args.store.open()?;
+    let steps = Steps::new();
+    steps.begin(&format!("making the master of slot {slot}"));
+    let made = tokio::task::block_in_place(|| {
+        let made = expert_of(&args.source, slot.layer, slot.index);
+        let made = made.with_context(|| format!("cannot read {}", args.source.display()))?.master;
+        let found = made.hash();
+        ensure!(
+            found == expected,
+            "{} gives master {found} for slot {slot}, the chain names {expected}: it is another model's, or the slot's head has \
+             moved since (`blyan model lineage --slot {slot}`); then workers that aggregate have its master",
+            args.source.display()
+        );
+        let bytes = made.header().data_len;
+        Ok((bytes, store.put(&made)?))
+    });
+    steps.finish();
+    let (bytes, is_new) = made?;
+    if args.reading.json {
+        let value =
+            serde_json::json!({ "slot": slot.of(record.lineage), "master": expected, "bytes": bytes, "new": is_new });
+        return out::line(serde_json::to_string_pretty(&value)?);
+    }
+    let what = if is_new { "is in the store" } else { "was in the store already" };
+    out::line(format_args!("{expected}, the master of slot {slot}, {bytes} bytes, {what}"))
 }
 
 fn import(args: &ImportArgs) -> Result<()> {
@@ -230,6 +288,26 @@ fn copy_new(from: &Path, to: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(clap::Parser, Debug)]
+    struct Words {
+        #[command(subcommand)]
+        command: ModelCommand,
+    }
+
+    fn parse(words: &[&str]) -> Result<ModelCommand, clap::Error> {
+        use clap::Parser;
+        Words::try_parse_from([&["blyan"], words].concat()).map(|words| words.command)
+    }
+
+    #[test]
+    fn a_master_is_of_a_slot_and_a_source() {
+        let words = ["master", "--slot", "20/1", "--source", "x.gguf", "--store", "s"];
+        let place = Place { layer: 20, index: 1 };
+        assert!(matches!(parse(&words), Ok(ModelCommand::Master(args)) if args.slot == place));
+        assert!(parse(&words[..5]).is_ok() && parse(&["master", "--source", "x.gguf"]).is_err());
+        assert!(parse(&["lineage", "--slot", "20/1", "--svg", "x.svg"]).is_ok() && parse(&["lineage"]).is_ok());
+    }
 
     #[test]
     fn a_file_that_exists_is_not_written_over_and_a_failed_copy_leaves_nothing() {

@@ -48,6 +48,13 @@ impl Steps {
         }
     }
 
+    /// Says more of the current step, where standard error is a terminal.
+    pub fn tell(&self, what: &str) {
+        if let Some(bar) = &*self.bar.lock() {
+            bar.set_message(what.to_owned());
+        }
+    }
+
     /// Prints without disturbing the spinner.
     pub fn pause<T>(&self, print: impl FnOnce() -> T) -> T {
         match &*self.bar.lock() {

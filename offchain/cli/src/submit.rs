@@ -47,10 +47,15 @@ impl Reading {
 }
 
 /// Which node to send to, and who signs.
+// Nothing is flattened into it: what has other arguments in it cannot be optional.
 #[derive(Args, Debug)]
 pub struct Signing {
-    #[command(flatten)]
-    reading: Reading,
+    /// A node to send to.
+    #[arg(long, env = "BLYAN_RPC", default_value = "ws://127.0.0.1:9944", value_name = "URL")]
+    rpc: String,
+    /// Print JSON; amounts are in the smallest unit of BLY, 10⁻¹⁸.
+    #[arg(long)]
+    json: bool,
     /// Who signs: a secret URI (phrase, 0x-seed or //Dev), or a file that holds one and that nobody else can read.
     #[arg(long, env = "BLYAN_KEY", value_name = "URI|FILE", hide_env_values = true, value_parser = key_source)]
     key: KeySource,
@@ -98,7 +103,7 @@ impl Sender {
     pub async fn open(args: &Signing) -> Result<Self> {
         let key = Key::load(&args.key)?;
         let interrupts = Interrupts::new()?;
-        let client = ChainClient::connect(&args.reading.rpc, ChainOptions::default()).await?;
+        let client = ChainClient::connect(&args.rpc, ChainOptions::default()).await?;
         let journal = tempfile::Builder::new().prefix("blyan-").tempdir()?;
         Ok(Self {
             client,
@@ -106,7 +111,7 @@ impl Sender {
             key,
             interrupts,
             limit: Duration::from_secs(args.timeout),
-            json: args.reading.json,
+            json: args.json,
             sent: 0,
             journal,
         })
@@ -117,9 +122,25 @@ impl Sender {
         self.key.account()
     }
 
+    /// Whether JSON is asked for.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// The state after the node's finalized head.
     pub async fn state(&self) -> Result<State> {
         Ok(self.client.at_finalized().await?)
+    }
+
+    /// Awaits some work, unless it is interrupted.
+    ///
+    /// # Errors
+    /// Those of the work; [`Interrupted`](crate::process::Interrupted).
+    pub async fn unless_interrupted<T>(&mut self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            result = work => result,
+            interrupted = self.interrupts.next() => Err(interrupted.into()),
+        }
     }
 
     /// Makes a call, and waits until it is final.

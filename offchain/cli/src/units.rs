@@ -5,7 +5,7 @@ use blyan_primitives::pact::{Ppm, Unit};
 use std::{fmt, str::FromStr};
 
 /// One BLY, in the smallest unit.
-const BLY: u128 = 1_000_000_000_000_000_000;
+pub const BLY: u128 = 1_000_000_000_000_000_000;
 const DECIMALS: usize = 18;
 /// Seconds of a block.
 const BLOCK: u64 = 3;
@@ -138,6 +138,18 @@ pub fn span(blocks: u64) -> String {
     if shown.is_empty() { "0 s".to_owned() } else { shown.join(" ") }
 }
 
+/// A change of the loss in nats a token, from micro-nats: a gain has a plus.
+pub fn nats(micro: i64) -> String {
+    let (sign, size) = (if micro < 0 { '-' } else { '+' }, micro.unsigned_abs());
+    format!("{sign}{}.{:06} nats a token", size / 1_000_000, size % 1_000_000)
+}
+
+/// Parts of 2^16 in per cent.
+pub fn weight(parts: u32) -> String {
+    let hundredths = u64::from(parts).saturating_mul(10_000) >> 16;
+    format!("{}.{:02} %", hundredths / 100, hundredths % 100)
+}
+
 /// An account: an address, or its public key as `0x` and 64 hexadecimal digits.
 pub fn account(text: &str) -> Result<AccountId, String> {
     if text.starts_with("0x") {
@@ -236,6 +248,17 @@ mod tests {
             (span(0), span(10), span(20), span(28_801)),
             ("0 s".into(), "30 s".into(), "1 min".into(), "1 d 3 s".into())
         );
+    }
+
+    #[test]
+    fn gains_have_a_sign_and_weights_are_shares() {
+        assert_eq!((nats(12_345), nats(0)), ("+0.012345 nats a token".into(), "+0.000000 nats a token".into()));
+        assert_eq!((nats(-1_500_000), nats(i64::MIN).len()), ("-1.500000 nats a token".into(), 34));
+        assert_eq!(
+            (weight(1 << 16), weight(1 << 15), weight(0)),
+            ("100.00 %".into(), "50.00 %".into(), "0.00 %".into())
+        );
+        assert_eq!(weight(20_000), "30.51 %");
     }
 
     #[test]

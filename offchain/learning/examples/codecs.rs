@@ -46,15 +46,17 @@ enum Setting {
 
 impl Setting {
     /// For a change of every weight.
-    const FULL: [Self; 8] = [
+    const FULL: [Self; 10] = [
         Self::Dense,
         Self::Sparse { chunk_log2: 12, keep: 1024 },
         Self::Sparse { chunk_log2: 12, keep: 256 },
         Self::Sparse { chunk_log2: 12, keep: 64 },
         Self::LowRank { rank: 32, levels: 127 },
         Self::LowRank { rank: 8, levels: 127 },
+        Self::LowRank { rank: 32, levels: 7 },
+        Self::LowRank { rank: 16, levels: 15 },
+        Self::LowRank { rank: 16, levels: 7 },
         Self::LowRank { rank: 8, levels: 15 },
-        Self::LowRank { rank: 2, levels: 127 },
     ];
     /// For one in low rank.
     const FACTORS: [Self; 5] = [

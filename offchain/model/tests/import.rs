@@ -4,7 +4,7 @@ mod common;
 
 use blyan_model::{
     hf::HfError,
-    import::{ImportError, ImportOptions, Progress, SinkError, import_gguf, import_hf},
+    import::{ImportError, ImportOptions, Progress, SinkError, expert_of, import_gguf, import_hf},
     tiny,
 };
 use blyan_primitives::{
@@ -132,6 +132,25 @@ fn masters_are_hashed_always_and_written_on_request() {
     assert_eq!(with, without);
     let masters = |blocks: &Blocks| blocks.values().filter(|b| b.header().form == Form::Master).count();
     assert_eq!((masters(&all), masters(&few)), (2, 0));
+}
+
+#[test]
+fn one_expert_is_made_as_all_are() {
+    for mixture in [false, true] {
+        let file = llama::gguf(mixture);
+        let (genesis, _) = from_gguf(&file, &options()).unwrap();
+        let file = file.file();
+        for (layer, heads) in (0..).zip(&genesis.heads) {
+            for (index, head) in (0..).zip(heads) {
+                let forms = expert_of(file.path(), layer, index).unwrap();
+                assert_eq!((forms.serving.hash(), Some(forms.master.hash())), (*head, genesis.blocks[head].master));
+            }
+        }
+        let missing = |layer, index| matches!(expert_of(file.path(), layer, index), Err(ImportError::NoExpert { .. }));
+        // A dense layer has as many as the import gives it.
+        assert_eq!([missing(2, 0), missing(0, 3)], [true, mixture]);
+    }
+    assert!(matches!(expert_of(Path::new("/nowhere/x.gguf"), 0, 0), Err(ImportError::Gguf(_))));
 }
 
 #[test]

@@ -8,9 +8,11 @@
 //! - [`payment`]: prices and vouchers.
 //! - [`learn`]: rounds of learning: committees, and new heads.
 //! - [`loader`], [`fetch`], [`served`]: from a specification on chain to a model that is served.
+//! - [`assignment`]: what the committee of a round is given to evaluate.
 //! - [`onchain`], [`identity`], [`hardware`]: the worker's registration, heartbeats, anchors and vouchers.
 //! - [`health`], [`metrics`]: what operators see.
 
+pub mod assignment;
 pub mod canonical;
 pub mod clock;
 pub mod config;

@@ -96,6 +96,9 @@ impl<T: Config> Pallet<T> {
 
     /// Nobody has published what was accepted. Nothing is paid for a head that has not moved.
     fn lapse(id: RoundId, round: RoundOf<T>, accepted: Accepted) -> Weight {
+        if let Some((begun, window)) = round.publication() {
+            Self::note_delays(id, None, begun, window);
+        }
         Self::finish(id, round, Outcome::Lapsed(accepted));
         Self::deposit_event(Event::RoundLapsed { round: id, accepted });
         T::WeightInfo::lapse_round()

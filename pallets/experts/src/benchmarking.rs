@@ -7,7 +7,10 @@
     reason = "never part of a chain's runtime; what the macros make has no documentation"
 )]
 
-use crate::{pallet::*, Accepted, Delta, Head, Outcome, Phase, Round, MAX_EVALUATORS, MAX_FORMER_HEADS, SWEPT_ROUNDS};
+use crate::{
+    pallet::*, Accepted, Candidacy, Delta, Head, Outcome, Phase, Round, MAX_EVALUATORS, MAX_FORMER_HEADS, PRIMARIES,
+    SWEPT_ROUNDS,
+};
 use alloc::{format, string::String, vec, vec::Vec};
 use blyan_primitives::{
     block::{
@@ -24,6 +27,7 @@ use codec::Encode;
 use frame_benchmarking::v2::*;
 use frame_support::{
     pallet_prelude::{Get, Hooks},
+    storage::unhashed,
     traits::{
         fungible::{Inspect, Mutate},
         EnsureOrigin,
@@ -45,8 +49,11 @@ pub trait BenchmarkHelper<AccountId> {
     /// A live spec, and a slot of it whose head was derived from a master that the chain vouches for.
     fn live_slot() -> (SpecId, SlotId);
 
-    /// Gives an account a worker with every role.
+    /// Gives an account a worker with every role that is online, and as much at stake as the Pact asks of workers.
     fn add_worker(account: &AccountId);
+
+    /// Puts as much again at stake for it.
+    fn add_stake(account: &AccountId);
 
     /// Items of a registered training set, as many as evaluators draw of them at most.
     fn training_items() -> ItemRange;
@@ -191,6 +198,18 @@ fn rich<T: Config<Currency: Mutate<T::AccountId>>>(name: &'static str, number: u
     who
 }
 
+/// Aggregators that stand for election, can be elected, and have enough for bonds and deposits.
+fn aggregators<T: Config<Currency: Mutate<T::AccountId>>>(count: u32) -> Result<Vec<T::AccountId>, BenchmarkError> {
+    let mut all = Vec::new();
+    for number in 0..count {
+        let who = rich::<T>("aggregator", number);
+        T::BenchmarkHelper::add_worker(&who);
+        Pallet::<T>::do_stand(who.clone())?;
+        all.push(who);
+    }
+    Ok(all)
+}
+
 /// Opens a round that takes as many deltas as one can.
 fn open<T: Config>() -> Result<RoundId, BenchmarkError> {
     let (spec, slot) = T::BenchmarkHelper::live_slot();
@@ -224,14 +243,15 @@ fn delta<T: Config>(base: ContentHash, number: u32) -> DeltaHeader {
     }
 }
 
-/// Puts so many deltas into a round, with the bonds held.
+/// Puts so many deltas into a round, with the bonds held. Each is taken over by an aggregator of its own.
 fn submit<T: Config<Currency: Mutate<T::AccountId>>>(id: RoundId, count: u32) -> Result<(), BenchmarkError> {
     let round = Rounds::<T>::get(id).ok_or("the round exists")?;
     let mut deltas = DeltasOf::<T>::default();
     for number in 0..count {
         let learner = rich::<T>("learner", number);
         Pallet::<T>::hold_bond(&learner, round.terms.bond)?;
-        let delta = Delta { learner, header: delta::<T>(round.base, number), outcome: None };
+        let aggregator = Some(rich::<T>("takes over", number));
+        let delta = Delta { learner, header: delta::<T>(round.base, number), aggregator, outcome: None };
         deltas.try_push(delta).map_err(|_| "a round takes as many deltas")?;
     }
     Deltas::<T>::insert(id, deltas);
@@ -253,7 +273,8 @@ fn committee<T: Config<Currency: Mutate<T::AccountId>>>(count: u32) -> Vec<T::Ac
     (0..count).map(|number| rich::<T>("evaluator", number)).collect()
 }
 
-/// As if a committee of so many had accepted a round with so many deltas, all of them merged.
+/// As if a committee of so many had accepted a round with so many deltas, all of them merged, and everybody had let the first
+/// window pass: every primary has a delay.
 fn accept<T: Config<Currency: Mutate<T::AccountId>>>(
     id: RoundId,
     deltas: u32,
@@ -263,9 +284,15 @@ fn accept<T: Config<Currency: Mutate<T::AccountId>>>(
 ) -> Result<(), BenchmarkError> {
     submit::<T>(id, deltas)?;
     evaluate::<T>(id)?;
-    let until = now::<T>().saturating_add(100u32.into());
+    let begun = now::<T>();
+    let primary_until = begun.saturating_add(PRIMARIES.into());
+    let until = primary_until.saturating_add(PRIMARIES.into());
     let accepted = Accepted { master, serving, gain: FULL_GAIN.into() };
-    change::<T>(id, |round| round.phase = Phase::Accepted { accepted, primary_until: until, until })?;
+    change::<T>(id, |round| {
+        round.terms.publication = PRIMARIES;
+        round.phase = Phase::Accepted { accepted, primary_until, until };
+    })?;
+    frame_system::Pallet::<T>::set_block_number(primary_until);
     Agenda::<T>::insert(until, id, ());
     Evaluators::<T>::insert(id, BoundedVec::truncate_from(committee::<T>(evaluators)));
     Deltas::<T>::mutate(id, |all| {
@@ -274,6 +301,12 @@ fn accept<T: Config<Currency: Mutate<T::AccountId>>>(
         }
     });
     Ok(())
+}
+
+/// Whether all primaries have published as late as can be, or not at all.
+fn are_late<T: Config>(primaries: &[T::AccountId]) -> bool {
+    primaries.len() == PRIMARIES as usize
+        && primaries.iter().all(|who| Candidacies::<T>::get(who).is_some_and(|candidacy| candidacy.delay > 0))
 }
 
 /// Begins the block that a round waits for.
@@ -365,15 +398,19 @@ mod benchmarks {
         Ok(())
     }
 
+    /// `n`: aggregators that stand for election, all of which can be elected.
     #[benchmark]
-    fn open_round() -> Result<(), BenchmarkError> {
+    fn open_round(n: Linear<0, { T::MaxStanding::get() }>) -> Result<(), BenchmarkError> {
         let caller = funded::<T>();
         let (spec, slot) = T::BenchmarkHelper::live_slot();
+        aggregators::<T>(n)?;
+        let id = NextRound::<T>::get();
 
         #[extrinsic_call]
         _(RawOrigin::Signed(caller), slot, spec);
 
         assert!(Ongoing::<T>::contains_key(slot));
+        assert_eq!(Primaries::<T>::get(id).len() as u32, n.min(PRIMARIES));
         Ok(())
     }
 
@@ -382,29 +419,32 @@ mod benchmarks {
     fn submit_delta() -> Result<(), BenchmarkError> {
         let learner = rich::<T>("last", 0);
         T::BenchmarkHelper::add_worker(&learner);
+        let aggregator = aggregators::<T>(1)?.pop();
         let id = open::<T>()?;
         submit::<T>(id, MAX_DELTAS - 1)?;
         let base = Rounds::<T>::get(id).ok_or("the round exists")?.base;
         let header = delta::<T>(base, MAX_DELTAS);
 
         #[extrinsic_call]
-        _(RawOrigin::Signed(learner), id, header);
+        _(RawOrigin::Signed(learner), id, header, aggregator);
 
         assert_eq!(Deltas::<T>::decode_len(id), Some(MAX_DELTAS as usize));
         Ok(())
     }
 
-    /// `h`: bytes of both headers. `d`: deltas, all of them merged. `e`: evaluators.
+    /// `h`: bytes of both headers. `d`: deltas, all of them merged, each taken over by another aggregator. `e`: evaluators.
     #[benchmark]
     fn publish(
         h: Linear<1024, { 2 * MAX_ONCHAIN_HEADER_LEN }>,
         d: Linear<1, MAX_DELTAS>,
         e: Linear<1, MAX_EVALUATORS>,
     ) -> Result<(), BenchmarkError> {
-        let publisher = rich::<T>("publisher", 0);
-        T::BenchmarkHelper::add_worker(&publisher);
         T::BenchmarkHelper::fill_learning_pool();
+        aggregators::<T>(PRIMARIES)?;
         let id = open::<T>()?;
+        let primaries = Primaries::<T>::get(id);
+        // Whether it is the turn of the last one depends on all others.
+        let publisher = primaries.last().ok_or("aggregators stand")?.clone();
         let Round { slot, spec, .. } = Rounds::<T>::get(id).ok_or("the round exists")?;
         let former = super::register::<T>(&funded::<T>(), header(Form::Master, 1), None)?;
         give_past::<T>(slot, former)?;
@@ -414,11 +454,48 @@ mod benchmarks {
         let (master, serving) = (filled(master, h / 2)?, filled(serving, h / 2)?);
         accept::<T>(id, d, e, header_hash(&master), header_hash(&serving))?;
         let head = header_hash(&serving);
+        let taken_over = Deltas::<T>::get(id).into_iter().filter_map(|delta| delta.aggregator);
+        let before = taken_over.map(|who| (T::Currency::balance(&who), who)).collect::<Vec<_>>();
 
         #[extrinsic_call]
         _(RawOrigin::Signed(publisher), id, master, serving);
 
         assert_eq!(Heads::<T>::get(slot).map(|head| head.block), Some(head));
+        assert!(before.len() == d as usize && before.iter().all(|(before, who)| T::Currency::balance(who) > *before));
+        assert!(are_late::<T>(&primaries));
+        Ok(())
+    }
+
+    /// `n`: aggregators that stand for election already, one of which makes room.
+    #[benchmark]
+    fn stand(n: Linear<0, { T::MaxStanding::get() }>) -> Result<(), BenchmarkError> {
+        let who = rich::<T>("stands", 0);
+        T::BenchmarkHelper::add_worker(&who);
+        T::BenchmarkHelper::add_stake(&who);
+        aggregators::<T>(n)?;
+        // They are only looked at when no place is free: else the cost would rise with the last one alone.
+        if n > 0 {
+            unhashed::put(&Candidacies::<T>::counter_storage_final_key(), &T::MaxStanding::get());
+        }
+
+        #[extrinsic_call]
+        _(RawOrigin::Signed(who.clone()));
+
+        assert!(Candidacies::<T>::contains_key(&who));
+        assert_eq!(Candidacies::<T>::iter_keys().count() as u32, n.max(1));
+        Ok(())
+    }
+
+    // Of an account that could not stand now, by another one.
+    #[benchmark]
+    fn stand_down() -> Result<(), BenchmarkError> {
+        let (caller, who) = (funded::<T>(), account::<T::AccountId>("stands", 0, 0));
+        Candidacies::<T>::insert(&who, Candidacy { delay: 0 });
+
+        #[extrinsic_call]
+        _(RawOrigin::Signed(caller), who.clone());
+
+        assert!(!Candidacies::<T>::contains_key(&who));
         Ok(())
     }
 
@@ -513,7 +590,9 @@ mod benchmarks {
 
     #[benchmark]
     fn lapse_round() -> Result<(), BenchmarkError> {
+        aggregators::<T>(PRIMARIES)?;
         let id = open::<T>()?;
+        let primaries = Primaries::<T>::get(id);
         accept::<T>(id, 1, MAX_EVALUATORS, ContentHash([1; 32]), ContentHash([2; 32]))?;
 
         #[block]
@@ -522,6 +601,7 @@ mod benchmarks {
         }
 
         assert!(matches!(outcome::<T>(id), Some(Outcome::Lapsed(_))));
+        assert!(are_late::<T>(&primaries));
         Ok(())
     }
 

@@ -30,7 +30,12 @@ impl<T: Config> From<Refusal> for Error<T> {
 }
 
 impl<T: Config> Pallet<T> {
-    pub(crate) fn do_submit_delta(learner: T::AccountId, id: RoundId, header: DeltaHeader) -> DispatchResult {
+    pub(crate) fn do_submit_delta(
+        learner: T::AccountId,
+        id: RoundId,
+        header: DeltaHeader,
+        aggregator: Option<T::AccountId>,
+    ) -> DispatchResult {
         let trains = T::Workers::roles(&learner).is_some_and(|roles| roles.contains(Roles::TRAIN));
         ensure!(trains, Error::<T>::NotALearner);
         let round = Rounds::<T>::get(id).ok_or(Error::<T>::UnknownRound)?;
@@ -44,6 +49,8 @@ impl<T: Config> Pallet<T> {
         ensure!((1..=T::MaxDeltaSize::get()).contains(&header.size), Error::<T>::InvalidDeltaSize);
         Self::check_items(&header.data, round.terms.own_items)?;
 
+        let stands = aggregator.as_ref().is_none_or(Candidacies::<T>::contains_key);
+        ensure!(stands, Error::<T>::AggregatorDoesNotStand);
         let mut deltas = Deltas::<T>::get(id);
         ensure!(deltas.iter().all(|delta| delta.learner != learner), Error::<T>::AlreadySubmitted);
         ensure!(header.serving != round.base, Error::<T>::ChangesNothing);
@@ -53,7 +60,7 @@ impl<T: Config> Pallet<T> {
         let bond = round.terms.bond;
         Self::hold_bond(&learner, bond)?;
         let (index, block) = (deltas.len() as u32, header.block);
-        let delta = Delta { learner: learner.clone(), header, outcome: None };
+        let delta = Delta { learner: learner.clone(), header, aggregator, outcome: None };
         deltas.try_push(delta).map_err(|_| Error::<T>::RoundFull)?;
         Deltas::<T>::insert(id, deltas);
         Self::deposit_event(Event::DeltaSubmitted { round: id, index, learner, block, bond });

@@ -141,12 +141,30 @@ mod errors {
         /// The time in which what was accepted could be published has passed. Open another round.
         #[codec(index = 40)]
         PublicationOver,
-        /// For now only a worker that aggregates can publish this. Register one with the role `aggregate`, or wait for the
-        /// second window.
+        /// For now only others can publish this. Wait for the account's turn; the view function `turn` says when it is.
         #[codec(index = 41)]
-        NotAPrimary,
+        NotYourTurn,
         /// These are not the headers of the blocks that were accepted. Apply the merged deltas to the round's master again.
         #[codec(index = 42)]
         OtherCandidate,
+        /// The account stands for election already. Nothing more is to be done.
+        #[codec(index = 43)]
+        AlreadyStands,
+        /// The account has no worker that aggregates, or too little at stake. Register one with the role `aggregate`, and bond
+        /// as much as the Pact asks of workers.
+        #[codec(index = 44)]
+        CannotStand,
+        /// As many aggregators stand as can, each with as much at stake. Bond more, or wait until one stands down.
+        #[codec(index = 45)]
+        TooManyStand,
+        /// The account does not stand for election.
+        #[codec(index = 46)]
+        DoesNotStand,
+        /// The account can stand for election, and only it can end that itself.
+        #[codec(index = 47)]
+        StillStands,
+        /// The aggregator that the delta names does not stand for election. Name one that does, or none.
+        #[codec(index = 48)]
+        AggregatorDoesNotStand,
     }
 }

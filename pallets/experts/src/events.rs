@@ -220,5 +220,25 @@ mod events {
             /// The round.
             round: RoundId,
         },
+        /// An aggregator stands for election as a primary.
+        #[codec(index = 21)]
+        Stands {
+            /// Who.
+            who: T::AccountId,
+        },
+        /// An aggregator does not stand for election any more.
+        #[codec(index = 22)]
+        StandsDown {
+            /// Who.
+            who: T::AccountId,
+        },
+        /// The primaries of a round are elected.
+        #[codec(index = 23)]
+        PrimariesElected {
+            /// The round.
+            round: RoundId,
+            /// Who they are, the first to publish first.
+            primaries: Vec<T::AccountId>,
+        },
     }
 }

@@ -29,8 +29,9 @@
 //! ```
 //!
 //! What is accepted is two hashes, which follow from the head and the deltas to the last bit. The head moves when somebody
-//! publishes the two blocks: a worker that aggregates in the first window, anyone in the second. Bonds are settled with the
-//! verdict, rewards with the move. What is over can be read for [`Config::RoundRetention`] blocks, and then goes by itself.
+//! publishes the two blocks: the round's primaries, in turns, in the first window, anyone in the second. Primaries are elected
+//! when the round is opened, of the aggregators that stand. Bonds are settled with the verdict, rewards with the move. What is
+//! over can be read for [`Config::RoundRetention`] blocks, and then goes by itself.
 //!
 //! # Invariants
 //!
@@ -43,6 +44,7 @@
 //! - Every head is the serving form of an expert. The filled slots of a layer are those with the lowest indices.
 //! - A slot is in one round at most. Each round that waits for a block is on that block's agenda, and no agenda of a block
 //!   that has passed is forgotten.
+//! - Only rounds that are not over have primaries.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(
@@ -62,6 +64,7 @@ mod events;
 mod heads;
 #[cfg(test)]
 mod mock;
+mod primaries;
 mod publication;
 mod rewards;
 mod rounds;
@@ -80,10 +83,11 @@ pub use agenda::CATCH_UP;
 pub use benchmarking::BenchmarkHelper;
 pub use heads::MAX_FORMER_HEADS;
 pub use pallet::*;
+pub use primaries::{DELAY_UNITS, NEWCOMER, PRIMARIES};
 pub use rounds::MAX_EVALUATORS;
 pub use sweep::SWEPT_ROUNDS;
 pub use types::{
-    Accepted, Balance, BlockEntry, Delta, Head, Lateness, Outcome, Phase, Registration, Round, Terms, Work,
+    Accepted, Balance, BlockEntry, Candidacy, Delta, Head, Lateness, Outcome, Phase, Registration, Round, Terms, Work,
 };
 pub use weights::WeightInfo;
 
@@ -99,7 +103,7 @@ pub mod pallet {
         ids::{ContentHash, SlotId, SpecId},
         learning::{DeltaHeader, DeltaOutcome, Evaluations, ItemSets, RoundId},
         pol::{Refusal, MAX_DELTAS},
-        traits::{PactProvider, Payout, SlotHeads, SpecRegistry, Standings, WorkerRegistry},
+        traits::{PactProvider, Payout, SlotHeads, SpecRegistry, Stakes, Standings, WorkerRegistry},
     };
     use frame_support::{
         pallet_prelude::*,
@@ -129,6 +133,8 @@ pub mod pallet {
     pub type DeltasOf<T> = BoundedVec<DeltaOf<T>, ConstU32<MAX_DELTAS>>;
     /// Who has evaluated a round in a runtime `T`.
     pub type EvaluatorsOf<T> = BoundedVec<<T as frame_system::Config>::AccountId, ConstU32<MAX_EVALUATORS>>;
+    /// The primaries of a round in a runtime `T`.
+    pub type PrimariesOf<T> = BoundedVec<<T as frame_system::Config>::AccountId, ConstU32<PRIMARIES>>;
     /// What a lost bond is handed over as in a runtime `T`.
     pub type CreditOf<T> = Credit<<T as frame_system::Config>::AccountId, <T as Config>::Currency>;
     /// The bytes of a block's header, SCALE encoded.
@@ -164,6 +170,9 @@ pub mod pallet {
         /// Who learns, and who aggregates.
         type Workers: WorkerRegistry<Self::AccountId>;
 
+        /// What workers have at stake.
+        type Stakes: Stakes<Self::AccountId, Balance>;
+
         /// How much each account may submit, and what comes of it.
         type Standings: Standings<Self::AccountId>;
 
@@ -195,6 +204,10 @@ pub mod pallet {
         /// Most rounds at a time.
         #[pallet::constant]
         type MaxOpenRounds: Get<u32>;
+
+        /// Most aggregators that stand for election.
+        #[pallet::constant]
+        type MaxStanding: Get<u32>;
 
         /// Most bytes of a delta's data.
         #[pallet::constant]
@@ -262,6 +275,14 @@ pub mod pallet {
     #[pallet::storage]
     pub type Deltas<T: Config> = StorageMap<_, Twox64Concat, RoundId, DeltasOf<T>, ValueQuery>;
 
+    /// Aggregators that stand for election.
+    #[pallet::storage]
+    pub type Candidacies<T: Config> = CountedStorageMap<_, Blake2_128Concat, T::AccountId, Candidacy>;
+
+    /// The primaries of each round that is not over, the first to publish first.
+    #[pallet::storage]
+    pub type Primaries<T: Config> = StorageMap<_, Twox64Concat, RoundId, PrimariesOf<T>, ValueQuery>;
+
     /// Who has evaluated each round that waits to be published.
     #[pallet::storage]
     pub type Evaluators<T: Config> = StorageMap<_, Twox64Concat, RoundId, EvaluatorsOf<T>, ValueQuery>;
@@ -323,6 +344,7 @@ pub mod pallet {
             assert!(T::MaxReleased::get() > 0, "MaxReleased is 0: deposits for heads would never return");
             assert!(T::HeadHistory::get() > zero, "HeadHistory is 0: what a slot held would be forgotten at once");
             assert!(T::MaxOpenRounds::get() > 0, "MaxOpenRounds is 0: no head would ever move");
+            assert!(T::MaxStanding::get() >= PRIMARIES, "MaxStanding is too small: a round would lack primaries");
             assert!(T::MaxDeltaSize::get() > 0, "MaxDeltaSize is 0: no delta could be submitted");
             assert!(T::MaxEndings::get() > 0, "MaxEndings is 0: no round would ever end");
             let quarter = T::BlockWeights::get().max_block.saturating_div(4);
@@ -391,16 +413,19 @@ pub mod pallet {
             Ok(Some(T::WeightInfo::release_heads(released)).into())
         }
 
-        /// Opens a round on a slot's head, with the model evaluated in `spec`, a live one of the slot's lineage. Anyone can
-        /// call this.
+        /// Opens a round on a slot's head, with the model evaluated in `spec`, a live one of the slot's lineage, and elects its
+        /// primaries. Anyone can call this.
         #[pallet::call_index(4)]
-        pub fn open_round(origin: OriginFor<T>, slot: SlotId, spec: SpecId) -> DispatchResult {
+        #[pallet::weight(T::WeightInfo::open_round(T::MaxStanding::get()))]
+        pub fn open_round(origin: OriginFor<T>, slot: SlotId, spec: SpecId) -> DispatchResultWithPostInfo {
             ensure_signed(origin)?;
-            Self::do_open_round(slot, spec)
+            let standing = Self::do_open_round(slot, spec)?;
+            Ok(Some(T::WeightInfo::open_round(standing)).into())
         }
 
         /// Submits a delta of the caller, whose worker trains, to an open round. The Pact's bond is held until the delta is
-        /// judged.
+        /// judged. With `aggregator`, one that stands for election, the learner says who takes the delta over, so that others
+        /// can fetch it there: it has a share in what the delta is paid. Without one that share is the primary's.
         ///
         /// When the delta comes too late, for a round that is closed or for a head that is another by now, the call succeeds
         /// with [`Event::DeltaRefused`], which tells the present head, and nothing is held.
@@ -409,14 +434,15 @@ pub mod pallet {
             origin: OriginFor<T>,
             #[pallet::compact] round: RoundId,
             header: DeltaHeader,
+            aggregator: Option<T::AccountId>,
         ) -> DispatchResult {
             let learner = ensure_signed(origin)?;
-            Self::do_submit_delta(learner, round, header)
+            Self::do_submit_delta(learner, round, header, aggregator)
         }
 
         /// Publishes the two blocks that were accepted in a round, by their headers: registers both in the caller's name, as
-        /// [`Self::register`] does, moves the slot's head, and pays for the round's work. In the first window the caller's
-        /// worker must be one that aggregates.
+        /// [`Self::register`] does, moves the slot's head, and pays for the round's work. In the first window it must be the
+        /// turn of the caller, who is one of the round's primaries; [`Self::turn`] says when it is.
         #[pallet::call_index(6)]
         #[pallet::weight(T::WeightInfo::publish(
             (master.len() as u32).saturating_add(serving.len() as u32), MAX_DELTAS, MAX_EVALUATORS,
@@ -431,6 +457,24 @@ pub mod pallet {
             let bytes = (master.len() as u32).saturating_add(serving.len() as u32);
             let (deltas, evaluators) = Self::do_publish(publisher, round, &master, &serving)?;
             Ok(Some(T::WeightInfo::publish(bytes, deltas, evaluators)).into())
+        }
+
+        /// Has the caller stand for election as a primary. Its worker must aggregate, and have as much at stake as the Pact asks
+        /// of workers. When as many stand as can, the one with the least at stake makes room for who has more.
+        #[pallet::call_index(7)]
+        #[pallet::weight(T::WeightInfo::stand(T::MaxStanding::get()))]
+        pub fn stand(origin: OriginFor<T>) -> DispatchResultWithPostInfo {
+            let who = ensure_signed(origin)?;
+            let standing = Self::do_stand(who)?;
+            Ok(Some(T::WeightInfo::stand(standing)).into())
+        }
+
+        /// Ends the candidacy of `who`: of the caller, or of anybody who could not stand now. Where it is a primary already it
+        /// stays one.
+        #[pallet::call_index(8)]
+        pub fn stand_down(origin: OriginFor<T>, who: T::AccountId) -> DispatchResult {
+            let caller = ensure_signed(origin)?;
+            Self::do_stand_down(&caller, who)
         }
     }
 
@@ -485,6 +529,23 @@ pub mod pallet {
         /// The deltas of a round in the order in which they were submitted, and what was found of each.
         pub fn deltas(round: RoundId) -> Vec<DeltaOf<T>> {
             Deltas::<T>::get(round).into_inner()
+        }
+
+        /// The primaries of a round that is not over, the first to publish first.
+        pub fn primaries(round: RoundId) -> Vec<T::AccountId> {
+            Primaries::<T>::get(round).into_inner()
+        }
+
+        /// First block in which an account can publish what was accepted in a round, with those online who are now.
+        pub fn turn(round: RoundId, who: T::AccountId) -> Option<BlockNumberFor<T>> {
+            let round_entry = Rounds::<T>::get(round)?;
+            let (begun, window) = round_entry.publication()?;
+            Some(Self::turn_of(round, &who, begun, window))
+        }
+
+        /// The aggregators that stand for election, in the order of storage, at most [`MAX_PAGE`] of them.
+        pub fn standing() -> Vec<(T::AccountId, Candidacy)> {
+            Candidacies::<T>::iter().take(MAX_PAGE as usize).collect()
         }
 
         /// The round that a slot is in.

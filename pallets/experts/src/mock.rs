@@ -16,7 +16,7 @@ use blyan_primitives::{
     pact::{Network, Pact, Ppm},
     pol::{Candidate, CandidateSums, Refusal},
     spec::{Dimensions, F32Bits},
-    traits::{PactProvider, Payout, Pool, SpecRegistry, Standings, WorkerRegistry},
+    traits::{PactProvider, Payout, Pool, SpecRegistry, Stakes, Standings, WorkerRegistry},
     trust,
     worker::Roles,
 };
@@ -32,7 +32,7 @@ use frame_support::{
 };
 use polkadot_sdk::*;
 use sp_runtime::{BuildStorage, DispatchError, DispatchResult};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) type Block = frame_system::mocking::MockBlock<Test>;
 
@@ -80,6 +80,7 @@ pub(crate) const HISTORY: u64 = 100;
 pub(crate) const MAX_ROUNDS: u32 = 4;
 pub(crate) const MAX_SIZE: u32 = 1_000;
 pub(crate) const MAX_ENDINGS: u32 = 3;
+pub(crate) const MAX_STANDING: u32 = 5;
 pub(crate) const RETENTION: u64 = 50;
 /// Terms of a round.
 pub(crate) const SUBMISSION: u64 = 10;
@@ -101,6 +102,8 @@ impl crate::Config for Test {
     type Evaluations = Others;
     type EvaluationWeight = StartWeight;
     type Workers = Others;
+    type Stakes = Others;
+    type MaxStanding = MostStanding;
     type Standings = Others;
     type Sets = Others;
     type Pact = Others;
@@ -134,12 +137,17 @@ parameter_types! {
     pub static MostRounds: u32 = MAX_ROUNDS;
     pub static LargestDelta: u32 = MAX_SIZE;
     pub static MostEndings: u32 = MAX_ENDINGS;
+    pub static MostStanding: u32 = MAX_STANDING;
     pub static StartWeight: Weight = Weight::from_parts(1_000_000, 0);
     pub const Treasurer: u64 = TREASURER;
     /// Rounds that were given to a committee, and whether none is to be had.
     pub(crate) static Started: Vec<RoundId> = vec![];
     pub(crate) static NoCommittee: bool = false;
     pub(crate) static Workers: BTreeMap<u64, Roles> = BTreeMap::new();
+    /// Workers that miss their heartbeats.
+    pub(crate) static Offline: BTreeSet<u64> = BTreeSet::new();
+    /// What workers have at stake.
+    pub(crate) static AtStake: BTreeMap<u64, u128> = BTreeMap::new();
     /// Why accounts cannot submit, and how many successes and failures those that can have had.
     pub(crate) static Barred: BTreeMap<u64, trust::Refusal> = BTreeMap::new();
     pub(crate) static Records: BTreeMap<u64, (u32, u32)> = BTreeMap::new();
@@ -189,6 +197,7 @@ impl SpecRegistry for Specs {
 /// A local network's Pact, with terms for rounds that tests can count on.
 pub(crate) fn pact() -> Pact {
     let mut pact = Pact::default_for(Network::LOCAL.kind);
+    pact.staking.min_worker_bond = BOND;
     let terms = &mut pact.rounds;
     (terms.submission, terms.publication) = (SUBMISSION as u32, PUBLICATION as u32);
     (terms.max_deltas, terms.own_items) = (MAX_DELTAS, OWN_ITEMS);
@@ -232,11 +241,17 @@ impl WorkerRegistry<u64> for Others {
     }
 
     fn online_roles(account: &u64) -> Option<Roles> {
-        Self::roles(account)
+        Self::roles(account).filter(|_| !Offline::get().contains(account))
     }
 
     fn tier(_: &u64) -> Option<Tier> {
         None
+    }
+}
+
+impl Stakes<u64, u128> for Others {
+    fn worker_stake(account: &u64) -> u128 {
+        AtStake::get().get(account).copied().unwrap_or(0)
     }
 }
 
@@ -310,6 +325,11 @@ impl crate::BenchmarkHelper<u64> for Specs {
 
     fn add_worker(account: &u64) {
         Workers::mutate(|workers| workers.insert(*account, Roles::ALL));
+        Self::add_stake(account);
+    }
+
+    fn add_stake(account: &u64) {
+        AtStake::mutate(|stakes| *stakes.entry(*account).or_default() += BOND);
     }
 
     fn training_items() -> ItemRange {
@@ -349,7 +369,9 @@ pub(crate) const POOR: u64 = 3;
 pub(crate) const LEARNERS: [u64; 5] = [11, 12, 13, 14, 15];
 /// Evaluators, who have no worker here.
 pub(crate) const EVALUATORS: [u64; 3] = [21, 22, 23];
-/// Its worker aggregates.
+/// Their workers aggregate, and have [`BOND`] at stake each.
+pub(crate) const AGGREGATORS: [u64; 6] = [31, 32, 33, 34, 35, 36];
+/// One of them.
 pub(crate) const PRIMARY: u64 = 31;
 /// What each of them has.
 pub(crate) const FUNDS: u128 = 10_000;
@@ -487,7 +509,26 @@ pub(crate) fn delta(seed: u8) -> DeltaHeader {
 }
 
 pub(crate) fn submit(who: u64, round: RoundId, header: DeltaHeader) -> DispatchResult {
-    Experts::submit_delta(signed(who), round, header)
+    Experts::submit_delta(signed(who), round, header, None)
+}
+
+/// Submits a delta that an aggregator takes over.
+pub(crate) fn hand_over(who: u64, round: RoundId, header: DeltaHeader, aggregator: u64) -> DispatchResult {
+    Experts::submit_delta(signed(who), round, header, Some(aggregator))
+}
+
+pub(crate) fn stand(who: u64) -> DispatchResult {
+    Experts::stand(signed(who)).map(|_| ()).map_err(|error| error.error)
+}
+
+/// Has a worker keep its heartbeats, or miss them.
+pub(crate) fn set_online(who: u64, online: bool) {
+    Offline::mutate(|offline| if online { offline.remove(&who) } else { offline.insert(who) });
+}
+
+/// Sets what a worker has at stake.
+pub(crate) fn set_stake(who: u64, amount: u128) {
+    AtStake::mutate(|stakes| stakes.insert(who, amount));
 }
 
 /// Opens a round on slot 0/0, and has so many learners submit a delta each.
@@ -553,7 +594,7 @@ pub(crate) fn genesis_ext(
     blocks: Vec<(ContentHash, BlockRecord)>,
     heads: Vec<(SlotId, ContentHash)>,
 ) -> sp_io::TestExternalities {
-    let rich = [ALICE, BOB, PRIMARY, TREASURER].into_iter().chain(LEARNERS).chain(EVALUATORS);
+    let rich = [ALICE, BOB, TREASURER].into_iter().chain(AGGREGATORS).chain(LEARNERS).chain(EVALUATORS);
     let balances = rich.map(|who| (who, FUNDS)).chain([(POOR, 50)]).collect();
     let config = RuntimeGenesisConfig {
         system: Default::default(),
@@ -570,11 +611,14 @@ pub(crate) fn genesis_ext(
 pub(crate) fn new_test_ext() -> sp_io::TestExternalities {
     Known::set(BTreeMap::from([(LINEAGE, (LINEAGE, dimensions(), Life::Active))]));
     let learners = LEARNERS.into_iter().chain([POOR]).map(|who| (who, Roles::TRAIN));
-    Workers::set(learners.chain([(PRIMARY, Roles::AGGREGATE)]).collect());
+    Workers::set(learners.chain(AGGREGATORS.map(|who| (who, Roles::AGGREGATE))).collect());
     ExistentialDeposit::set(1);
     Remembered::set(HISTORY);
     MostRounds::set(MAX_ROUNDS);
     MostEndings::set(MAX_ENDINGS);
+    MostStanding::set(MAX_STANDING);
+    Offline::set(BTreeSet::new());
+    AtStake::set(AGGREGATORS.map(|who| (who, BOND)).into());
     Started::set(vec![]);
     NoCommittee::set(false);
     Barred::set(BTreeMap::new());

@@ -1,16 +1,15 @@
 //! Publication: what a committee has accepted becomes the head.
 //!
 //! The accepted blocks follow from the round's master and the merged deltas to the last bit, and their names are known: who
-//! publishes cannot choose anything. So nothing has to be proved of them here. The tile's primary, which has merged the
-//! deltas, is the first to be asked; should it be gone, anybody else does the same and is paid for it.
+//! publishes cannot choose anything. So nothing has to be proved of them here. The round's [primaries](crate::primaries), which
+//! have the deltas, are the first to be asked, in turns; should all be gone, anybody else does the same and is paid for it.
 
 use crate::{pallet::*, Accepted, Outcome, Phase};
 use blyan_primitives::{
     block::header_hash,
     ids::ContentHash,
     learning::RoundId,
-    traits::{BlockUses, SlotHeads, WorkerRegistry},
-    worker::Roles,
+    traits::{BlockUses, SlotHeads},
 };
 use frame_support::{
     ensure,
@@ -27,7 +26,7 @@ impl<T: Config> Pallet<T> {
         serving: &[u8],
     ) -> Result<(u32, u32), DispatchError> {
         let round = Rounds::<T>::get(id).ok_or(Error::<T>::UnknownRound)?;
-        let accepted = Self::publishable(&publisher, &round)?;
+        let accepted = Self::publishable(id, &publisher, &round)?;
         let are_accepted = header_hash(master) == accepted.master && header_hash(serving) == accepted.serving;
         ensure!(are_accepted, Error::<T>::OtherCandidate);
 
@@ -41,6 +40,9 @@ impl<T: Config> Pallet<T> {
         if let Some(until) = round.due() {
             Agenda::<T>::remove(until, id);
         }
+        if let Some((begun, window)) = round.publication() {
+            Self::note_delays(id, Some(&publisher), begun, window);
+        }
         // Ending a round forgets who has evaluated it.
         let evaluators = Evaluators::<T>::get(id);
         Self::finish(id, round, Outcome::Committed(accepted));
@@ -50,15 +52,15 @@ impl<T: Config> Pallet<T> {
     }
 
     /// What of a round waits to be published, if `publisher` can do that now.
-    fn publishable(publisher: &T::AccountId, round: &RoundOf<T>) -> Result<Accepted, Error<T>> {
-        let Phase::Accepted { accepted, primary_until, until } = round.phase else {
+    fn publishable(id: RoundId, publisher: &T::AccountId, round: &RoundOf<T>) -> Result<Accepted, Error<T>> {
+        let (Phase::Accepted { accepted, until, .. }, Some((begun, window))) = (round.phase, round.publication())
+        else {
             return Err(Error::<T>::NothingToPublish);
         };
         let now = frame_system::Pallet::<T>::block_number();
         // A round whose time has come but was not worked on yet has lapsed all the same.
         ensure!(now < until, Error::<T>::PublicationOver);
-        let aggregates = || T::Workers::roles(publisher).is_some_and(|roles| roles.contains(Roles::AGGREGATE));
-        ensure!(now >= primary_until || aggregates(), Error::<T>::NotAPrimary);
+        ensure!(now >= Self::turn_of(id, publisher, begun, window), Error::<T>::NotYourTurn);
         Ok(accepted)
     }
 

@@ -3,8 +3,8 @@
 use crate::{pallet::*, Accepted, Balance, Terms, Work};
 use alloc::vec::Vec;
 use blyan_primitives::{
-    learning::{DeltaOutcome, RoundId, Verdict},
-    pol::{reward_total, split_reward, Refusal},
+    learning::{Consequence, DeltaOutcome, RoundId, Verdict},
+    pol::{reward_total, split_reward},
     traits::{Payout, Pool, Standings},
 };
 use frame_support::{
@@ -17,31 +17,6 @@ use frame_support::{
     },
 };
 use polkadot_sdk::*;
-
-/// What becomes of a delta's bond and of its learner's standing.
-struct Consequence {
-    lost: Balance,
-    /// Whether the submission counts as a success; nothing when it counts as neither.
-    success: Option<bool>,
-}
-
-impl Consequence {
-    fn of(outcome: DeltaOutcome, terms: &Terms) -> Self {
-        let fee = terms.useless_fee.of(terms.bond);
-        match outcome {
-            DeltaOutcome::Merged(_) => Self { lost: 0, success: Some(true) },
-            // Honest work that did not help. Why nothing at all is merged is never said of a single delta.
-            DeltaOutcome::Refused(Refusal::NoGain | Refusal::Unsure | Refusal::NothingMerged) => {
-                Self { lost: fee, success: Some(false) }
-            },
-            DeltaOutcome::Refused(Refusal::Malformed | Refusal::Copied | Refusal::Harmful | Refusal::Leaked) => {
-                Self { lost: terms.bond, success: Some(false) }
-            },
-            // The work of a committee that had nothing to measure is paid. Whether the learner was away on purpose nobody knows.
-            DeltaOutcome::Withheld => Self { lost: fee, success: None },
-        }
-    }
-}
 
 impl<T: Config> Pallet<T> {
     /// Holds the bond of a delta. The Pact of a local network can do without.
@@ -92,7 +67,7 @@ impl<T: Config> Pallet<T> {
         let mut forfeit = CreditOf::<T>::zero();
         for ((index, delta), outcome) in (0u32..).zip(deltas.iter_mut()).zip(&verdict.deltas) {
             delta.outcome = Some(*outcome);
-            let Consequence { lost, success } = Consequence::of(*outcome, &round.terms);
+            let Consequence { lost, success } = outcome.consequence(round.terms.bond, round.terms.useless_fee);
             let (credit, returned) = Self::release_bond(&delta.learner, round.terms.bond, lost);
             let (learner, lost, outcome) = (delta.learner.clone(), credit.peek(), *outcome);
             // Parts of one issuance do not overflow when they are put together.
@@ -151,7 +126,15 @@ impl<T: Config> Pallet<T> {
         for (delta, amount) in deltas.iter().zip(reward.learners) {
             Self::pay(id, &delta.learner, Work::Delta, amount);
         }
-        Self::pay(id, publisher, Work::Publication, reward.primary);
+        // Who takes over what no aggregator has is the primary.
+        let mut primary = reward.primary;
+        for (delta, amount) in deltas.iter().zip(reward.aggregators) {
+            match &delta.aggregator {
+                Some(aggregator) => Self::pay(id, aggregator, Work::Aggregation, amount),
+                None => primary = primary.saturating_add(amount),
+            }
+        }
+        Self::pay(id, publisher, Work::Publication, primary);
         for evaluator in evaluators {
             Self::pay(id, evaluator, Work::Evaluation, reward.evaluator);
         }

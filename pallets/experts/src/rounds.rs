@@ -10,7 +10,7 @@ use blyan_primitives::{
 };
 use frame_support::{
     defensive, ensure,
-    pallet_prelude::{DispatchError, DispatchResult, Get, Weight},
+    pallet_prelude::{DispatchError, Get, Weight},
     BoundedVec,
 };
 use polkadot_sdk::*;
@@ -20,7 +20,8 @@ use sp_runtime::traits::Saturating;
 pub const MAX_EVALUATORS: u32 = 201;
 
 impl<T: Config> Pallet<T> {
-    pub(crate) fn do_open_round(slot: SlotId, spec: SpecId) -> DispatchResult {
+    /// Opens a round, and says how many aggregators stood for election.
+    pub(crate) fn do_open_round(slot: SlotId, spec: SpecId) -> Result<u32, DispatchError> {
         let (lineage, dimensions) = T::Specs::live_spec(spec).ok_or(Error::<T>::SpecNotLive)?;
         let has_slot = lineage == slot.lineage && slot.layer < dimensions.layers && slot.index < dimensions.experts;
         ensure!(has_slot, Error::<T>::UnknownSlot);
@@ -40,7 +41,7 @@ impl<T: Config> Pallet<T> {
         Ongoing::<T>::insert(slot, id);
         Agenda::<T>::insert(until, id, ());
         Self::deposit_event(Event::RoundOpened { round: id, slot, spec, base, master, until });
-        Ok(())
+        Ok(Self::elect(id))
     }
 
     /// A round that is being evaluated.
@@ -71,6 +72,7 @@ impl<T: Config> Pallet<T> {
     pub(crate) fn finish(id: RoundId, mut round: RoundOf<T>, outcome: Outcome) {
         Ongoing::<T>::remove(round.slot);
         Evaluators::<T>::remove(id);
+        Primaries::<T>::remove(id);
         round.phase = Phase::Over { outcome, at: frame_system::Pallet::<T>::block_number() };
         Rounds::<T>::insert(id, round);
     }

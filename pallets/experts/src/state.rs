@@ -7,7 +7,7 @@ use blyan_primitives::{
     ids::{ContentHash, SlotId},
     learning::RoundId,
 };
-use frame_support::{ensure, traits::fungible::InspectHold};
+use frame_support::{ensure, pallet_prelude::Get, traits::fungible::InspectHold};
 use polkadot_sdk::*;
 use sp_runtime::{traits::Saturating, TryRuntimeError};
 
@@ -131,6 +131,16 @@ impl<T: Config> Pallet<T> {
         ensure!(listed == ongoing, "a round is listed that does not exist");
         ensure!(Ongoing::<T>::count() == ongoing, "rounds are miscounted");
         ensure!(Evaluators::<T>::iter_keys().all(Rounds::<T>::contains_key), "somebody has evaluated no round");
+        let is_ongoing = |id| Rounds::<T>::get(id).is_some_and(|round| !round.is_over());
+        for (id, primaries) in Primaries::<T>::iter() {
+            ensure!(is_ongoing(id), "a round that is over has primaries");
+            ensure!(!primaries.is_empty(), "no primaries of a round are stored");
+            let once: BTreeSet<_> = primaries.iter().collect();
+            ensure!(once.len() == primaries.len(), "an account is two primaries of a round");
+        }
+        let standing = Candidacies::<T>::iter_keys().fold(0u32, |sum, _| sum.saturating_add(1));
+        ensure!(standing == Candidacies::<T>::count(), "those who stand for election are miscounted");
+        ensure!(standing <= T::MaxStanding::get(), "more stand for election than can");
         Ok(())
     }
 

@@ -8,7 +8,9 @@ use blyan_primitives::{
     pol::{Refusal, RewardShares, MAX_DELTAS},
 };
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
+use polkadot_sdk::*;
 use scale_info::TypeInfo;
+use sp_runtime::traits::Saturating;
 
 /// An amount of BLY, in its smallest unit: what the Pact counts in.
 pub type Balance = u128;
@@ -67,7 +69,7 @@ pub struct Terms {
     pub bond: Balance,
     /// Share of it that is lost with a delta that does not help, or that nobody could fetch.
     pub useless_fee: Ppm,
-    /// Blocks for which a primary alone can publish what was accepted, and everybody after that.
+    /// Blocks for which primaries alone can publish what was accepted, in turns, and everybody after that.
     pub publication: u32,
     /// The most that the round pays.
     pub reward: Balance,
@@ -172,6 +174,15 @@ pub struct Round<BlockNumber> {
     pub phase: Phase<BlockNumber>,
 }
 
+impl<BlockNumber: Copy + Saturating + From<u32>> Round<BlockNumber> {
+    /// First block of the two windows in which what was accepted can be published, and the length of each.
+    pub fn publication(&self) -> Option<(BlockNumber, u32)> {
+        let Phase::Accepted { primary_until, .. } = self.phase else { return None };
+        let window = self.terms.publication.max(1);
+        Some((primary_until.saturating_sub(window.into()), window))
+    }
+}
+
 impl<BlockNumber: Copy> Round<BlockNumber> {
     /// Whether it has ended.
     pub fn is_over(&self) -> bool {
@@ -192,6 +203,14 @@ impl<BlockNumber: Copy> Round<BlockNumber> {
     }
 }
 
+/// An aggregator that stands for election.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, TypeInfo, MaxEncodedLen)]
+pub struct Candidacy {
+    /// How long it takes to publish once it is its turn, in the mean of recent rounds: in parts of a block,
+    /// [`DELAY_UNITS`](crate::DELAY_UNITS).
+    pub delay: u32,
+}
+
 /// A delta of a round.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, TypeInfo, MaxEncodedLen)]
 pub struct Delta<AccountId> {
@@ -199,6 +218,8 @@ pub struct Delta<AccountId> {
     pub learner: AccountId,
     /// What it says of it.
     pub header: DeltaHeader,
+    /// The aggregator that it is handed over to, which has a part in what it is paid.
+    pub aggregator: Option<AccountId>,
     /// What was found of it, once the round is decided.
     pub outcome: Option<DeltaOutcome>,
 }
@@ -226,4 +247,7 @@ pub enum Work {
     /// Measuring.
     #[codec(index = 2)]
     Evaluation,
+    /// Taking a learner's delta over.
+    #[codec(index = 3)]
+    Aggregation,
 }

@@ -19,11 +19,15 @@ pub trait WeightInfo {
     /// Cost of `release_heads`.
     fn release_heads(n: u32) -> Weight;
     /// Cost of `open_round`.
-    fn open_round() -> Weight;
+    fn open_round(n: u32) -> Weight;
     /// Cost of `submit_delta`.
     fn submit_delta() -> Weight;
     /// Cost of `publish`.
     fn publish(h: u32, d: u32, e: u32) -> Weight;
+    /// Cost of `stand`.
+    fn stand(n: u32) -> Weight;
+    /// Cost of `stand_down`.
+    fn stand_down() -> Weight;
     /// Cost of `decide_round`.
     fn decide_round(d: u32, e: u32) -> Weight;
     /// Cost of `fail_round`.
@@ -48,58 +52,74 @@ pub struct SubstrateWeight<T>(PhantomData<T>);
 impl<T: crate::Config> WeightInfo for SubstrateWeight<T> {
     // h: 128 to 65536.
     fn register(h: u32) -> Weight {
-        Weight::from_parts(95_905_917, 0)
-            .saturating_add(Weight::from_parts(16_055, 0).saturating_mul(h.into()))
+        Weight::from_parts(64_585_207, 0)
+            .saturating_add(Weight::from_parts(14_987, 0).saturating_mul(h.into()))
             .saturating_add(T::DbWeight::get().reads_writes(5, 4))
     }
 
     fn unregister() -> Weight {
-        Weight::from_parts(79_668_000, 0).saturating_add(T::DbWeight::get().reads_writes(4, 4))
+        Weight::from_parts(58_133_000, 0).saturating_add(T::DbWeight::get().reads_writes(4, 4))
     }
 
     fn fill_head() -> Weight {
-        Weight::from_parts(47_108_000, 0).saturating_add(T::DbWeight::get().reads_writes(3, 3))
+        Weight::from_parts(32_328_000, 0).saturating_add(T::DbWeight::get().reads_writes(3, 3))
     }
 
     // n: 1 to 64.
     fn release_heads(n: u32) -> Weight {
-        Weight::from_parts(64_250_000, 0)
-            .saturating_add(Weight::from_parts(45_987_084, 0).saturating_mul(n.into()))
+        Weight::from_parts(46_515_000, 0)
+            .saturating_add(Weight::from_parts(31_471_149, 0).saturating_mul(n.into()))
             .saturating_add(T::DbWeight::get().reads_writes(4, 2))
             .saturating_add(T::DbWeight::get().reads(3u64.saturating_mul(n.into())))
             .saturating_add(T::DbWeight::get().writes(4u64.saturating_mul(n.into())))
     }
 
-    fn open_round() -> Weight {
-        Weight::from_parts(60_301_000, 0).saturating_add(T::DbWeight::get().reads_writes(8, 5))
+    // n: 0 to 64.
+    fn open_round(n: u32) -> Weight {
+        Weight::from_parts(64_116_029, 0)
+            .saturating_add(Weight::from_parts(21_260_164, 0).saturating_mul(n.into()))
+            .saturating_add(T::DbWeight::get().reads_writes(10, 6))
+            .saturating_add(T::DbWeight::get().reads(5u64.saturating_mul(n.into())))
     }
 
     fn submit_delta() -> Weight {
-        Weight::from_parts(127_369_000, 0).saturating_add(T::DbWeight::get().reads_writes(8, 4))
+        Weight::from_parts(120_147_000, 0).saturating_add(T::DbWeight::get().reads_writes(9, 4))
     }
 
     // h: 1024 to 131072.
     // d: 1 to 32.
     // e: 1 to 201.
     fn publish(h: u32, d: u32, e: u32) -> Weight {
-        Weight::from_parts(360_594_470, 0)
-            .saturating_add(Weight::from_parts(21_968, 0).saturating_mul(h.into()))
-            .saturating_add(Weight::from_parts(60_035_789, 0).saturating_mul(d.into()))
-            .saturating_add(Weight::from_parts(52_533_458, 0).saturating_mul(e.into()))
-            .saturating_add(T::DbWeight::get().reads_writes(25, 17))
-            .saturating_add(T::DbWeight::get().reads(1u64.saturating_mul(d.into())))
+        Weight::from_parts(5_112_205_000, 0)
+            .saturating_add(Weight::from_parts(1_842, 0).saturating_mul(h.into()))
+            .saturating_add(Weight::from_parts(20_066_105, 0).saturating_mul(d.into()))
+            .saturating_add(Weight::from_parts(33_192_500, 0).saturating_mul(e.into()))
+            .saturating_add(T::DbWeight::get().reads_writes(34, 21))
+            .saturating_add(T::DbWeight::get().reads(2u64.saturating_mul(d.into())))
             .saturating_add(T::DbWeight::get().reads(1u64.saturating_mul(e.into())))
-            .saturating_add(T::DbWeight::get().writes(1u64.saturating_mul(d.into())))
+            .saturating_add(T::DbWeight::get().writes(2u64.saturating_mul(d.into())))
             .saturating_add(T::DbWeight::get().writes(1u64.saturating_mul(e.into())))
+    }
+
+    // n: 0 to 64.
+    fn stand(n: u32) -> Weight {
+        Weight::from_parts(42_083_317, 0)
+            .saturating_add(Weight::from_parts(9_684_013, 0).saturating_mul(n.into()))
+            .saturating_add(T::DbWeight::get().reads_writes(6, 3))
+            .saturating_add(T::DbWeight::get().reads(3u64.saturating_mul(n.into())))
+    }
+
+    fn stand_down() -> Weight {
+        Weight::from_parts(27_717_000, 0).saturating_add(T::DbWeight::get().reads_writes(5, 2))
     }
 
     // d: 1 to 32.
     // e: 1 to 201.
     fn decide_round(d: u32, e: u32) -> Weight {
-        Weight::from_parts(2_261_817_000, 0)
-            .saturating_add(Weight::from_parts(25_235_611, 0).saturating_mul(d.into()))
-            .saturating_add(Weight::from_parts(16_089_400, 0).saturating_mul(e.into()))
-            .saturating_add(T::DbWeight::get().reads_writes(6, 6))
+        Weight::from_parts(1_666_611_000, 0)
+            .saturating_add(Weight::from_parts(18_864_935, 0).saturating_mul(d.into()))
+            .saturating_add(Weight::from_parts(12_597_904, 0).saturating_mul(e.into()))
+            .saturating_add(T::DbWeight::get().reads_writes(6, 7))
             .saturating_add(T::DbWeight::get().reads(3u64.saturating_mul(d.into())))
             .saturating_add(T::DbWeight::get().reads(1u64.saturating_mul(e.into())))
             .saturating_add(T::DbWeight::get().writes(3u64.saturating_mul(d.into())))
@@ -108,37 +128,37 @@ impl<T: crate::Config> WeightInfo for SubstrateWeight<T> {
 
     // d: 1 to 32.
     fn fail_round(d: u32) -> Weight {
-        Weight::from_parts(35_272_235, 0)
-            .saturating_add(Weight::from_parts(43_720_200, 0).saturating_mul(d.into()))
-            .saturating_add(T::DbWeight::get().reads_writes(4, 4))
+        Weight::from_parts(22_269_038, 0)
+            .saturating_add(Weight::from_parts(32_014_841, 0).saturating_mul(d.into()))
+            .saturating_add(T::DbWeight::get().reads_writes(4, 5))
             .saturating_add(T::DbWeight::get().reads(2u64.saturating_mul(d.into())))
             .saturating_add(T::DbWeight::get().writes(2u64.saturating_mul(d.into())))
     }
 
     fn agenda() -> Weight {
-        Weight::from_parts(14_077_000, 0).saturating_add(T::DbWeight::get().reads_writes(2, 1))
+        Weight::from_parts(8_007_000, 0).saturating_add(T::DbWeight::get().reads_writes(2, 1))
     }
 
     fn agenda_block() -> Weight {
-        Weight::from_parts(12_237_000, 0).saturating_add(T::DbWeight::get().reads_writes(2, 0))
+        Weight::from_parts(7_023_000, 0).saturating_add(T::DbWeight::get().reads_writes(2, 0))
     }
 
     fn end_empty_round() -> Weight {
-        Weight::from_parts(51_211_000, 0).saturating_add(T::DbWeight::get().reads_writes(7, 5))
+        Weight::from_parts(32_167_000, 0).saturating_add(T::DbWeight::get().reads_writes(7, 6))
     }
 
     fn start_evaluation() -> Weight {
-        Weight::from_parts(134_849_000, 0).saturating_add(T::DbWeight::get().reads_writes(14, 7))
+        Weight::from_parts(89_569_000, 0).saturating_add(T::DbWeight::get().reads_writes(14, 8))
     }
 
     fn lapse_round() -> Weight {
-        Weight::from_parts(71_090_000, 0).saturating_add(T::DbWeight::get().reads_writes(6, 5))
+        Weight::from_parts(78_444_000, 0).saturating_add(T::DbWeight::get().reads_writes(10, 9))
     }
 
     // n: 0 to 4.
     fn sweep_rounds(n: u32) -> Weight {
-        Weight::from_parts(41_950_582, 0)
-            .saturating_add(Weight::from_parts(11_136_968, 0).saturating_mul(n.into()))
+        Weight::from_parts(30_794_309, 0)
+            .saturating_add(Weight::from_parts(9_554_143, 0).saturating_mul(n.into()))
             .saturating_add(T::DbWeight::get().reads_writes(6, 1))
             .saturating_add(T::DbWeight::get().reads(1u64.saturating_mul(n.into())))
             .saturating_add(T::DbWeight::get().writes(4u64.saturating_mul(n.into())))

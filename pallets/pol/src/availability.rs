@@ -4,16 +4,10 @@ use crate::{pallet::*, EvaluationId, Phase, Seat};
 use alloc::vec::Vec;
 use blyan_primitives::{
     learning::{DeltaOutcome, ItemRange, Rounds as KeepsRounds, Verdict},
-    pact::Ppm,
-    pol::Refusal,
+    pol::{is_share, Refusal},
 };
 use frame_support::{ensure, pallet_prelude::DispatchResult};
 use polkadot_sdk::*;
-
-/// Whether so many of all are enough of them.
-pub(crate) fn is_share(some: u32, all: u32, share: Ppm) -> bool {
-    u64::from(some).saturating_mul(Ppm::ONE.0.into()) >= u64::from(all).saturating_mul(share.0.into())
-}
 
 impl<T: Config> Pallet<T> {
     pub(crate) fn do_vote_availability(
@@ -64,6 +58,8 @@ impl<T: Config> Pallet<T> {
         let deltas: Vec<(u32, ItemRange)> =
             (0..evaluation.submitted).filter(|index| has(*index)).filter_map(found).collect();
         evaluation.layout.deltas = deltas.len() as u32;
+        // The Pact may ask for more items by now than it did of learners.
+        evaluation.layout.own = deltas.iter().fold(evaluation.rounds.own_items, |own, (_, range)| own.min(range.count));
         evaluation.deltas = deltas.try_into().unwrap_or_default();
         Self::deposit_event(Event::DeltasAvailable { evaluation: id, deltas: evaluation.layout.deltas });
         if evaluation.deltas.is_empty() {

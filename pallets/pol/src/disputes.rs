@@ -5,14 +5,17 @@
 //! same score; see [`blyan_primitives::dispute`]. Reveals with another score in that cell are refuted, and so on with the next
 //! cell in which those that are left differ, until one is left.
 
-use crate::{availability::is_share, pallet::*, Due, EvaluationId, GameEntry, Phase, Seat, TraceEntry};
-use alloc::{collections::BTreeMap, vec::Vec};
+use crate::{pallet::*, Due, EvaluationId, GameEntry, Phase, Seat, TraceEntry};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
 use blyan_primitives::{
     dispute::{self, Evidence, EvidenceError, Game, Item, Move, MoveError, Proven, Side, Values, Weights},
     ids::{ContentHash, SlotId, SpecId},
     learning::{ItemRange, Rounds as KeepsRounds},
     merkle::Digest,
-    pol::{Candidate, Cell, Scores, Target},
+    pol::{is_share, Candidate, Cell, Scores, Target},
     soft_float::F32,
     trace::{Part, Trace},
     traits::SpecRegistry,
@@ -73,6 +76,12 @@ impl<T: Config> Weights for Model<T> {
     }
 }
 
+/// The first cell in which any two differ.
+fn first_difference(reveals: &[([u8; 32], Scores)]) -> Option<u32> {
+    let ((_, one), others) = reveals.split_first()?;
+    others.iter().filter_map(|(_, other)| one.first_difference(other)).min()
+}
+
 impl<T: Config> Pallet<T> {
     pub(crate) fn do_post_scores(id: EvaluationId, name: [u8; 32], scores: ScoresOf) -> DispatchResult {
         let evaluation = Self::in_phase(id, Phase::Scores)?;
@@ -102,43 +111,54 @@ impl<T: Config> Pallet<T> {
             Self::go_on(id, evaluation);
             return;
         }
-        let Some((_, one)) = reveals.pop() else { return };
-        let cell = reveals.iter().filter_map(|(_, other)| one.first_difference(other)).min();
-        let is_of_candidate = cell.is_none_or(|cell| cell >= evaluation.layout.without_candidate());
+        let mut cell = first_difference(&reveals);
         // No game shows which blocks deltas merge into. It is what most say.
-        if is_of_candidate && !Self::agree_on_candidate(id, &evaluation) {
-            Self::redraw(id, evaluation);
-            return;
+        if cell.is_none_or(|cell| cell >= evaluation.layout.without_candidate()) {
+            let Some(refuted) = Self::agree_on_candidate(id, &evaluation) else {
+                Self::redraw(id, evaluation);
+                return;
+            };
+            reveals.retain(|(name, _)| !refuted.contains(name));
+            cell = first_difference(&reveals);
         }
         match cell {
-            Some(cell) if Reveals::<T>::iter_key_prefix(id).count() > 1 => {
+            Some(cell) => {
                 let blocks = evaluation.rounds.dispute_move;
                 Self::deposit_event(Event::Disputed { evaluation: id, cell });
                 Self::enter(id, evaluation, Phase::Traces(cell), blocks);
             },
-            _ => Self::go_on(id, evaluation),
+            None => Self::go_on(id, evaluation),
         }
     }
 
-    /// Refutes all reveals whose candidate is not the one that most have found, and says whether those are enough.
-    fn agree_on_candidate(id: EvaluationId, evaluation: &EvaluationOf<T>) -> bool {
-        let blocks = |candidate: Option<Candidate>| candidate.map(|candidate| (candidate.master, candidate.serving));
-        let mut weights: BTreeMap<Option<(ContentHash, ContentHash)>, u32> = BTreeMap::new();
-        let (mut all, mut found) = (0u32, Vec::new());
-        for (name, entry) in Reveals::<T>::iter_prefix(id) {
-            let candidate = blocks(entry.reveal.candidate);
-            let weight = weights.entry(candidate).or_default();
-            *weight = weight.saturating_add(entry.members);
-            all = all.saturating_add(entry.members);
-            found.push((name, candidate));
+    /// Refutes all reveals whose candidate is not the one that most have found, and names them. `None` when they differ, and
+    /// those are not enough of all members who were not found wrong: who is away is for none.
+    fn agree_on_candidate(id: EvaluationId, evaluation: &EvaluationOf<T>) -> Option<BTreeSet<[u8; 32]>> {
+        let blocks = |candidate: Candidate| (candidate.master, candidate.serving);
+        let found: BTreeMap<[u8; 32], Option<(ContentHash, ContentHash)>> =
+            Reveals::<T>::iter_prefix(id).map(|(name, entry)| (name, entry.reveal.candidate.map(blocks))).collect();
+        let mut candidates = found.values();
+        let first = candidates.next();
+        if candidates.all(|other| Some(other) == first) {
+            return Some(BTreeSet::new());
         }
-        let Some((most, weight)) = weights.into_iter().max_by_key(|(_, weight)| *weight) else { return false };
+        let mut weights: BTreeMap<Option<(ContentHash, ContentHash)>, u32> = BTreeMap::new();
+        let mut all = 0u32;
+        for (_, seat) in Seats::<T>::iter_prefix(id).filter(|(_, seat)| !seat.wrong) {
+            all = all.saturating_add(1);
+            if let Some(candidate) = seat.reveal.and_then(|name| found.get(&name)) {
+                let weight = weights.entry(*candidate).or_default();
+                *weight = weight.saturating_add(1);
+            }
+        }
+        let (most, weight) = weights.into_iter().max_by_key(|(_, weight)| *weight)?;
         if !is_share(weight, all, evaluation.learning.quorum) {
-            return false;
+            return None;
         }
         let differs = |(_, candidate): &([u8; 32], _)| *candidate != most;
-        Self::refute(id, evaluation, &found.into_iter().filter(differs).map(|(name, _)| name).collect());
-        true
+        let refuted = found.into_iter().filter(differs).map(|(name, _)| name).collect();
+        Self::refute(id, evaluation, &refuted);
+        Some(refuted)
     }
 
     /// The shape of all traces of an evaluation.

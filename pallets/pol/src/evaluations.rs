@@ -4,7 +4,6 @@ use crate::{
     evaluators::StakeTree, pallet::*, Due, Evaluation, EvaluationId, Phase, Purpose, Seat, SeedAfter, WeightInfo,
     MAX_SCORES,
 };
-use alloc::vec::Vec;
 use blyan_primitives::{
     learning::{Evaluations as HasRoundsEvaluated, Rounds as KeepsRounds},
     pol::{self, Draw, Layout, Sources},
@@ -125,9 +124,9 @@ impl<T: Config> Pallet<T> {
         let mut left = T::MaxEndings::get();
         for _ in 0..CATCH_UP {
             weight = weight.saturating_add(T::WeightInfo::agenda_block());
-            // Collected first: what ends puts something new on the agenda.
-            let due: Vec<Due> = Agenda::<T>::drain_prefix(block).map(|(due, ())| due).take(left as usize).collect();
-            for due in due {
+            while left > 0 {
+                // One at a time: with a game others can be over that were due in the same block.
+                let Some((due, ())) = Agenda::<T>::drain_prefix(block).next() else { break };
                 left = left.saturating_sub(1);
                 weight = weight.saturating_add(match due {
                     Due::Phase(id) => Self::end_phase(id),
@@ -245,7 +244,7 @@ impl<T: Config> Pallet<T> {
         evaluation.at = frame_system::Pallet::<T>::block_number();
         evaluation.deltas = Default::default();
         evaluation.sources.hidden = None;
-        evaluation.layout.deltas = evaluation.submitted;
+        (evaluation.layout.deltas, evaluation.layout.own) = (evaluation.submitted, evaluation.rounds.own_items);
         Self::deposit_event(Event::Redrawn { evaluation: id, attempt: evaluation.attempt });
         Self::enter(id, evaluation, Phase::Waiting, RETRY);
     }

@@ -59,9 +59,10 @@ impl<T: Config> Pallet<T> {
     /// anybody.
     pub(crate) fn spend_hidden(id: EvaluationId) {
         let Some(block) = Given::<T>::take(id) else { return };
-        let key = HiddenSets::<T>::take(block).and_then(|set| set.key);
-        // Governance may have removed it in the meantime.
-        let Some(ItemSet { items, .. }) = Sets::<T>::get(block) else { return };
+        // Governance may have removed it in the meantime. If it has added it again, that is another set.
+        let given = HiddenSets::<T>::get(block).filter(|set| set.given_to == Some(id));
+        let Some((HiddenSet { key, .. }, ItemSet { items, .. })) = given.zip(Sets::<T>::get(block)) else { return };
+        HiddenSets::<T>::remove(block);
         let is_public = key.is_some()
             && Drawable::<T>::mutate(Purpose::Training, |sets| sets.try_push(ItemBlock { block, items }).is_ok());
         if is_public {

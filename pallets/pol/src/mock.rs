@@ -6,10 +6,13 @@
 use crate as pallet_blyan_pol;
 use crate::{Purpose, SeedAfter};
 use blyan_primitives::{
-    block::{BlockHeader, BlockRecord},
-    dispute::example::{self, World, ITEMS, ITEM_TOKENS},
+    block::{BlockHeader, BlockKind, BlockRecord, DType, Form, Layout, PayloadType, Quantisation, TensorInfo},
+    dispute::{
+        example::{self, World, ITEMS, ITEM_TOKENS},
+        TOKENS,
+    },
     hardware::Tier,
-    ids::{ContentHash, SlotId, SpecId},
+    ids::{ContentHash, SlotId, SpecId, TileRoot},
     learning::{Codec, DeltaHeader, DeltaInfo, Evaluations as _, ItemRange, RoundId, RoundInfo, Rounds, Verdict},
     pact::{Network, Pact, Ppm},
     spec::Dimensions,
@@ -59,21 +62,24 @@ impl frame_system::Config for Test {
 }
 
 thread_local! {
-    /// The model. Making it takes longer than most tests.
-    static WORLD: World = World::new();
+    /// The model. Making it takes longer than most tests, and what is made of it stays.
+    static WORLD: &'static World = Box::leak(Box::new(World::new()));
 }
 
 /// Looks at the model.
-pub(crate) fn world<R>(look: impl FnOnce(&World) -> R) -> R {
-    WORLD.with(look)
+pub(crate) fn world<R>(look: impl FnOnce(&'static World) -> R) -> R {
+    WORLD.with(|world| look(world))
 }
+
+/// Positions of an item.
+pub(crate) const ITEM_POSITIONS: u32 = ITEM_TOKENS - 1;
 
 pub(crate) const SPEC: SpecId = SpecId([1; 32]);
 pub(crate) const LINEAGE: SpecId = SpecId([2; 32]);
 /// The slot whose head is to change.
 pub(crate) const SLOT: SlotId = SlotId { lineage: LINEAGE, layer: 0, index: 0 };
 pub(crate) const ROUND: RoundId = 7;
-/// Most that ends in a block.
+/// Most that ends in a block, unless a test has it otherwise.
 pub(crate) const MAX_ENDINGS: u32 = 4;
 pub(crate) const MAX_ACTIVE: u32 = 2;
 /// Height at which an epoch begins that is after all that was known before.
@@ -92,6 +98,8 @@ parameter_types! {
     pub static Used: BTreeSet<ContentHash> = BTreeSet::new();
     /// Whether there always is randomness.
     pub static Seeded: bool = false;
+    /// Most that ends in a block.
+    pub static MostEndings: u32 = MAX_ENDINGS;
     /// Blocks beside those of the model.
     pub static Registered: BTreeMap<ContentHash, BlockRecord> = BTreeMap::new();
     /// What a decision costs.
@@ -100,10 +108,10 @@ parameter_types! {
     pub static ThePact: Pact = pact();
 }
 
-/// A local network's Pact, of small committees and few items.
+/// A local network's Pact, of small committees and few items, with a public network's quorum.
 pub(crate) fn pact() -> Pact {
     let mut pact = Pact::default_for(Network::LOCAL.kind);
-    pact.learning.committee = 5;
+    (pact.learning.committee, pact.learning.quorum) = (5, Pact::default_for(Network::PUBLIC.kind).learning.quorum);
     let rounds = &mut pact.rounds;
     (rounds.trial_items, rounds.final_items, rounds.general_items, rounds.own_items) = (2, 2, 2, 2);
     (rounds.availability, rounds.evaluation, rounds.reveal, rounds.dispute_move) = (3, 4, 3, 5);
@@ -262,7 +270,7 @@ impl crate::Config for Test {
     type GovernanceOrigin = EnsureRoot<u64>;
     type ItemTokens = ConstU32<ITEM_TOKENS>;
     type MaxActive = ConstU32<MAX_ACTIVE>;
-    type MaxEndings = ConstU32<MAX_ENDINGS>;
+    type MaxEndings = MostEndings;
     type WeightInfo = crate::weights::SubstrateWeight<Test>;
     #[cfg(feature = "runtime-benchmarks")]
     type BenchmarkHelper = TestRounds;
@@ -309,8 +317,29 @@ pub(crate) fn delta(expert: usize) -> DeltaHeader {
     })
 }
 
-/// Storage in block 1, in which the accounts 1 to `evaluators` have as many times 100 BLY at stake, and are enrolled; the
-/// block of items is held out and general.
+/// Registers a block of so many items.
+pub(crate) fn register_items(number: u8, items: u32) -> ContentHash {
+    let shape = vec![items, ITEM_TOKENS];
+    let length = TensorInfo::bytes(DType::U32, Layout::RowMajor, &shape).unwrap();
+    let (name, dtype, layout) = (TOKENS.into(), DType::U32, Layout::RowMajor);
+    let header = BlockHeader {
+        payload: PayloadType::TensorBlock,
+        kind: BlockKind::Items,
+        form: Form::Serving,
+        quantisation: Quantisation::None,
+        arch: String::new(),
+        engine: vec![],
+        tensors: vec![TensorInfo { name, dtype, layout, shape, offset: 0, length }],
+        data_len: length,
+        root: TileRoot([number; 32]),
+    };
+    let record = BlockRecord::new(&header, 100, None, None).unwrap();
+    Registered::mutate(|blocks| blocks.insert(header.content_hash(), record));
+    header.content_hash()
+}
+
+/// Storage in block 1, in which the accounts 1 to `evaluators` have as many times 100 BLY at stake, and are enrolled; one
+/// block of items is held out, and another general.
 pub(crate) fn ext_with(evaluators: u64) -> sp_io::TestExternalities {
     let mut ext =
         sp_io::TestExternalities::new(frame_system::GenesisConfig::<Test>::default().build_storage().unwrap());
@@ -322,6 +351,7 @@ pub(crate) fn ext_with(evaluators: u64) -> sp_io::TestExternalities {
     Used::take();
     Registered::take();
     Seeded::set(false);
+    MostEndings::set(MAX_ENDINGS);
     ThePact::set(pact());
     ext.execute_with(|| {
         System::set_block_number(1);
@@ -329,11 +359,9 @@ pub(crate) fn ext_with(evaluators: u64) -> sp_io::TestExternalities {
             Staked::mutate(|staked| staked.insert(who, u128::from(who) * 100 * BLY));
             Pol::enrol(RuntimeOrigin::signed(who)).unwrap();
         }
-        let block = world(|world| world.item.block);
-        // One block cannot be two sets; the other comes by itself.
-        Pol::add_set(RuntimeOrigin::root(), block, Purpose::HeldOut).unwrap();
-        let blocks = crate::Drawable::<Test>::get(Purpose::HeldOut);
-        crate::Drawable::<Test>::insert(Purpose::General, blocks);
+        let [held_out, general] = world(|world| [world.item.block, world.smaller[0]]);
+        Pol::add_set(RuntimeOrigin::root(), held_out, Purpose::HeldOut).unwrap();
+        Pol::add_set(RuntimeOrigin::root(), general, Purpose::General).unwrap();
     });
     ext
 }
@@ -351,11 +379,18 @@ pub(crate) fn start(deltas: Vec<DeltaHeader>) {
 /// Goes on to a block.
 pub(crate) fn run_to(block: u32) {
     while System::block_number() < block {
-        let next = System::block_number() + 1;
-        System::set_block_number(next);
-        Pol::on_initialize(next);
-        Pol::do_try_state().unwrap();
+        next_block();
     }
+}
+
+/// Begins the next block, and says what that took.
+pub(crate) fn next_block() -> Weight {
+    let next = System::block_number() + 1;
+    System::set_block_number(next);
+    let weight = Pol::on_initialize(next);
+    assert!(weight.all_lte(Pol::heaviest_agenda()), "block {next} takes {weight:?}");
+    Pol::do_try_state().unwrap();
+    weight
 }
 
 /// Goes on until the evaluation is in another phase.

@@ -1,12 +1,12 @@
 //! What members find: first committed to, so that nobody copies, then revealed.
 
-use crate::{availability::is_share, pallet::*, EvaluationId, Phase, RevealEntry, Seat};
+use crate::{pallet::*, EvaluationId, Phase, RevealEntry, Seat};
 use alloc::{
     collections::{BTreeMap, BTreeSet},
     vec::Vec,
 };
 use blyan_primitives::{
-    pol::{commitment, DeltaFinding, Finding, Reveal},
+    pol::{commitment, is_share, DeltaFinding, Finding, Reveal},
     traits::Slash,
 };
 use codec::Encode;

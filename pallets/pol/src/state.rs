@@ -1,8 +1,8 @@
 //! Proof of the pallet's invariants.
 
-use crate::{evaluators::StakeTree, pallet::*, Due, Phase, Purpose};
-use alloc::collections::BTreeMap;
-use blyan_primitives::pol::StakeNodes;
+use crate::{evaluators::StakeTree, pallet::*, Due, ItemSet, Phase, Purpose};
+use alloc::collections::{BTreeMap, BTreeSet};
+use blyan_primitives::pol::{ItemBlock, StakeNodes};
 use frame_support::ensure;
 use polkadot_sdk::*;
 use sp_runtime::TryRuntimeError;
@@ -16,21 +16,34 @@ impl<T: Config> Pallet<T> {
     }
 
     fn try_sets() -> Result<(), TryRuntimeError> {
-        let waiting = Drawable::<T>::get(Purpose::Hidden);
+        let mut drawable = BTreeSet::new();
+        for (purpose, blocks) in Drawable::<T>::iter() {
+            for ItemBlock { block, items } in blocks {
+                ensure!(Sets::<T>::get(block) == Some(ItemSet { purpose, items }), "what is drawn from is no set");
+                ensure!(drawable.insert(block), "a set is drawn from twice");
+            }
+        }
+        let mut hidden_sets = 0usize;
         for (block, set) in Sets::<T>::iter() {
-            let hidden = HiddenSets::<T>::get(block);
-            ensure!(
-                hidden.is_some() == (set.purpose == Purpose::Hidden),
-                "a set is hidden, and has no steward, or is not"
-            );
-            let Some(hidden) = hidden else { continue };
+            let waits = drawable.contains(&block);
+            let Some(hidden) = HiddenSets::<T>::get(block) else {
+                ensure!(set.purpose != Purpose::Hidden, "a set is hidden, and has no steward");
+                ensure!(waits, "a set is never drawn from");
+                continue;
+            };
+            ensure!(set.purpose == Purpose::Hidden, "a set has a steward, and is not hidden");
+            hidden_sets = hidden_sets.saturating_add(1);
             let is_given = hidden.given_to.is_some_and(|id| {
                 let goes_on = Evaluations::<T>::get(id).is_some_and(|evaluation| evaluation.phase != Phase::Over);
                 goes_on && Given::<T>::get(id) == Some(block)
             });
-            let waits = waiting.iter().any(|other| other.block == block);
             ensure!(waits != is_given, "a hidden set neither waits nor is used, or does both");
             ensure!(hidden.key.is_none() || is_given, "the key of a set that waits is known");
+        }
+        ensure!(HiddenSets::<T>::iter_keys().count() == hidden_sets, "what is hidden is no set");
+        for id in Given::<T>::iter_keys() {
+            let goes_on = Evaluations::<T>::get(id).is_some_and(|evaluation| evaluation.phase != Phase::Over);
+            ensure!(goes_on, "an evaluation that is over has a hidden set");
         }
         Ok(())
     }
@@ -84,6 +97,10 @@ impl<T: Config> Pallet<T> {
                 Phase::Over => {
                     ensure!(due == 0, "an evaluation that is over is on the agenda");
                     ensure!(Seats::<T>::iter_prefix(id).next().is_none(), "an evaluation that is over has a committee");
+                    let is_told = Reveals::<T>::iter_key_prefix(id).next().is_some()
+                        || PostedScores::<T>::iter_key_prefix(id).next().is_some()
+                        || Traces::<T>::iter_key_prefix(id).next().is_some();
+                    ensure!(!is_told && games == 0, "what was told in an evaluation that is over is kept");
                 },
                 Phase::Games(_) => ensure!(due == 0 && games > 0, "nobody plays in an evaluation that waits for games"),
                 _ => ensure!(due == 1 && games == 0, "an evaluation is not once on the agenda"),

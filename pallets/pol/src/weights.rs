@@ -65,104 +65,104 @@ pub struct SubstrateWeight<T>(PhantomData<T>);
 
 impl<T: crate::Config> WeightInfo for SubstrateWeight<T> {
     fn enrol() -> Weight {
-        Weight::from_parts(58_561_000, 0).saturating_add(T::DbWeight::get().reads_writes(9, 7))
+        Weight::from_parts(45_422_000, 0).saturating_add(T::DbWeight::get().reads_writes(9, 7))
     }
 
     fn leave() -> Weight {
-        Weight::from_parts(69_164_000, 0).saturating_add(T::DbWeight::get().reads_writes(8, 9))
+        Weight::from_parts(56_708_000, 0).saturating_add(T::DbWeight::get().reads_writes(8, 9))
     }
 
     fn refresh() -> Weight {
-        Weight::from_parts(89_482_000, 0).saturating_add(T::DbWeight::get().reads_writes(11, 9))
+        Weight::from_parts(77_630_000, 0).saturating_add(T::DbWeight::get().reads_writes(11, 9))
     }
 
     fn add_set() -> Weight {
-        Weight::from_parts(27_366_000, 0).saturating_add(T::DbWeight::get().reads_writes(3, 3))
+        Weight::from_parts(23_429_000, 0).saturating_add(T::DbWeight::get().reads_writes(3, 3))
     }
 
     fn remove_set() -> Weight {
-        Weight::from_parts(30_615_000, 0).saturating_add(T::DbWeight::get().reads_writes(3, 4))
+        Weight::from_parts(27_327_000, 0).saturating_add(T::DbWeight::get().reads_writes(3, 4))
     }
 
     fn vote_availability() -> Weight {
-        Weight::from_parts(41_981_000, 0).saturating_add(T::DbWeight::get().reads_writes(4, 5))
+        Weight::from_parts(33_964_000, 0).saturating_add(T::DbWeight::get().reads_writes(4, 5))
     }
 
     fn commit() -> Weight {
-        Weight::from_parts(40_367_000, 0).saturating_add(T::DbWeight::get().reads_writes(4, 5))
+        Weight::from_parts(34_627_000, 0).saturating_add(T::DbWeight::get().reads_writes(4, 5))
     }
 
     fn reveal() -> Weight {
-        Weight::from_parts(58_505_000, 0).saturating_add(T::DbWeight::get().reads_writes(5, 6))
+        Weight::from_parts(49_964_000, 0).saturating_add(T::DbWeight::get().reads_writes(5, 6))
     }
 
     // n: 262 to 16384.
     fn post_scores(n: u32) -> Weight {
-        Weight::from_parts(75_827_441, 0)
-            .saturating_add(Weight::from_parts(43_118, 0).saturating_mul(n.into()))
+        Weight::from_parts(64_991_194, 0)
+            .saturating_add(Weight::from_parts(43_478, 0).saturating_mul(n.into()))
             .saturating_add(T::DbWeight::get().reads_writes(2, 2))
     }
 
     fn post_trace() -> Weight {
-        Weight::from_parts(294_724_000, 0).saturating_add(T::DbWeight::get().reads_writes(4, 2))
+        Weight::from_parts(291_315_000, 0).saturating_add(T::DbWeight::get().reads_writes(4, 2))
     }
 
     fn play() -> Weight {
-        Weight::from_parts(139_346_000, 0).saturating_add(T::DbWeight::get().reads_writes(3, 3))
+        Weight::from_parts(142_309_000, 0).saturating_add(T::DbWeight::get().reads_writes(3, 3))
     }
 
     // b: 16384 to 1048576.
     fn settle(b: u32) -> Weight {
-        Weight::from_parts(320_159_109, 0)
-            .saturating_add(Weight::from_parts(4_019, 0).saturating_mul(b.into()))
+        Weight::from_parts(350_816_667, 0)
+            .saturating_add(Weight::from_parts(4_067, 0).saturating_mul(b.into()))
             .saturating_add(T::DbWeight::get().reads_writes(3, 3))
     }
 
     fn add_hidden_set() -> Weight {
-        Weight::from_parts(28_964_000, 0).saturating_add(T::DbWeight::get().reads_writes(3, 4))
+        Weight::from_parts(26_363_000, 0).saturating_add(T::DbWeight::get().reads_writes(3, 4))
     }
 
     fn reveal_key() -> Weight {
-        Weight::from_parts(22_972_000, 0).saturating_add(T::DbWeight::get().reads_writes(2, 1))
+        Weight::from_parts(20_187_000, 0).saturating_add(T::DbWeight::get().reads_writes(2, 1))
     }
 
     fn agenda() -> Weight {
-        Weight::from_parts(7_747_000, 0).saturating_add(T::DbWeight::get().reads_writes(2, 1))
+        Weight::from_parts(7_614_000, 0).saturating_add(T::DbWeight::get().reads_writes(2, 1))
     }
 
     fn agenda_block() -> Weight {
-        Weight::from_parts(5_897_000, 0).saturating_add(T::DbWeight::get().reads_writes(2, 0))
+        Weight::from_parts(7_709_000, 0).saturating_add(T::DbWeight::get().reads_writes(2, 0))
     }
 
     fn start() -> Weight {
-        Weight::from_parts(39_669_000, 0).saturating_add(T::DbWeight::get().reads_writes(7, 4))
+        Weight::from_parts(42_808_000, 0).saturating_add(T::DbWeight::get().reads_writes(7, 4))
     }
 
     fn draw() -> Weight {
-        Weight::from_parts(5_253_817_000, 0).saturating_add(T::DbWeight::get().reads_writes(830, 410))
+        Weight::from_parts(5_209_759_000, 0).saturating_add(T::DbWeight::get().reads_writes(830, 410))
     }
 
     fn end_availability() -> Weight {
-        Weight::from_parts(7_473_237_000, 0).saturating_add(T::DbWeight::get().reads_writes(1019, 1016))
+        Weight::from_parts(7_096_304_000, 0).saturating_add(T::DbWeight::get().reads_writes(1019, 1016))
     }
 
     fn end_commit() -> Weight {
-        Weight::from_parts(30_540_000, 0).saturating_add(T::DbWeight::get().reads_writes(4, 4))
+        Weight::from_parts(29_313_000, 0).saturating_add(T::DbWeight::get().reads_writes(4, 4))
     }
 
     fn end_reveal() -> Weight {
-        Weight::from_parts(5_545_412_000, 0).saturating_add(T::DbWeight::get().reads_writes(611, 402))
+        Weight::from_parts(5_434_791_000, 0).saturating_add(T::DbWeight::get().reads_writes(611, 402))
     }
 
     fn end_scores() -> Weight {
-        Weight::from_parts(44_902_479_000, 0).saturating_add(T::DbWeight::get().reads_writes(812, 402))
+        Weight::from_parts(44_395_701_000, 0).saturating_add(T::DbWeight::get().reads_writes(812, 402))
     }
 
     fn end_traces() -> Weight {
-        Weight::from_parts(1_951_912_000, 0).saturating_add(T::DbWeight::get().reads_writes(207, 402))
+        Weight::from_parts(1_880_015_000, 0).saturating_add(T::DbWeight::get().reads_writes(207, 402))
     }
 
     fn end_move() -> Weight {
-        Weight::from_parts(10_098_078_000, 0).saturating_add(T::DbWeight::get().reads_writes(1026, 1019))
+        Weight::from_parts(10_032_274_000, 0).saturating_add(T::DbWeight::get().reads_writes(1026, 1019))
     }
 }

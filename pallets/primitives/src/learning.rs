@@ -15,6 +15,7 @@
 
 use crate::{
     ids::{ContentHash, SlotId, SpecId},
+    pact::Ppm,
     pol::{Candidate, Refusal},
 };
 use alloc::vec::Vec;
@@ -112,6 +113,34 @@ pub enum DeltaOutcome {
     Withheld,
 }
 
+/// What an outcome means for a delta's bond and for its learner's standing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Consequence {
+    /// What is lost of the bond.
+    pub lost: u128,
+    /// Whether the submission counts as a success; nothing when it counts as neither.
+    pub success: Option<bool>,
+}
+
+impl DeltaOutcome {
+    /// What follows for a delta with such a bond, of which `fee` is the share that honest work without use loses.
+    pub fn consequence(self, bond: u128, fee: Ppm) -> Consequence {
+        let fee = fee.of(bond);
+        match self {
+            Self::Merged(_) => Consequence { lost: 0, success: Some(true) },
+            // Honest work that did not help. Why nothing at all is merged is never said of a single delta.
+            Self::Refused(Refusal::NoGain | Refusal::Unsure | Refusal::NothingMerged) => {
+                Consequence { lost: fee, success: Some(false) }
+            },
+            Self::Refused(Refusal::Malformed | Refusal::Copied | Refusal::Harmful | Refusal::Leaked) => {
+                Consequence { lost: bond, success: Some(false) }
+            },
+            // The work of a committee that had nothing to measure is paid. Whether the learner was away on purpose nobody knows.
+            Self::Withheld => Consequence { lost: fee, success: None },
+        }
+    }
+}
+
 /// What came of an evaluation.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, TypeInfo)]
 pub struct Verdict<AccountId> {
@@ -159,4 +188,25 @@ pub trait Evaluations {
 pub trait ItemSets {
     /// How many items a registered training set has.
     fn training_items(block: ContentHash) -> Option<u32>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_outcome_costs_is_nothing_a_fee_or_the_bond() {
+        let of = |outcome: DeltaOutcome| {
+            let Consequence { lost, success } = outcome.consequence(1_000, Ppm(100_000));
+            (lost, success)
+        };
+        assert_eq!(of(DeltaOutcome::Merged(1)), (0, Some(true)));
+        assert_eq!(of(DeltaOutcome::Withheld), (100, None));
+        for refusal in [Refusal::NoGain, Refusal::Unsure, Refusal::NothingMerged] {
+            assert_eq!(of(DeltaOutcome::Refused(refusal)), (100, Some(false)));
+        }
+        for refusal in [Refusal::Malformed, Refusal::Copied, Refusal::Harmful, Refusal::Leaked] {
+            assert_eq!(of(DeltaOutcome::Refused(refusal)), (1_000, Some(false)));
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     constants::{currency::deposit, time::DAYS},
-    AccountId, Balance, Balances, Economy, Meta, Pact, Pol, Runtime, RuntimeHoldReason, Workers,
+    AccountId, Balance, Balances, Economy, Meta, Pact, Pol, Runtime, RuntimeHoldReason, Staking, Workers,
 };
 use frame_support::{
     parameter_types,
@@ -45,6 +45,7 @@ impl pallet_blyan_experts::Config for Runtime {
     type MaxEndings = ConstU32<8>;
     type MaxOpenRounds = MaxRounds;
     type MaxReleased = ConstU32<64>;
+    type MaxStanding = ConstU32<64>;
     type OnForfeit = DealWithSlashes<Runtime>;
     type Pact = Pact;
     type Payout = Economy;
@@ -52,6 +53,7 @@ impl pallet_blyan_experts::Config for Runtime {
     type RuntimeHoldReason = RuntimeHoldReason;
     type Sets = Pol;
     type Specs = Meta;
+    type Stakes = Staking;
     type Standings = Workers;
     type WeightInfo = pallet_blyan_experts::weights::SubstrateWeight<Self>;
     type Workers = Workers;

@@ -108,6 +108,8 @@ impl InstanceFilter<RuntimeCall> for ProxyType {
                         pallet_blyan_experts::Call::open_round { .. }
                             | pallet_blyan_experts::Call::submit_delta { .. }
                             | pallet_blyan_experts::Call::publish { .. }
+                            | pallet_blyan_experts::Call::stand { .. }
+                            | pallet_blyan_experts::Call::stand_down { .. }
                     )
                     | RuntimeCall::Inference(
                         pallet_blyan_inference::Call::redeem { .. }

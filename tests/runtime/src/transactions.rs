@@ -281,8 +281,9 @@ fn no_call_moves_a_head_without_a_verdict() {
         );
         // There are no others: who adds one decides here what it may do.
         let names = pallet_blyan_experts::Call::<Runtime>::get_call_names();
-        let own = ["register", "unregister", "fill_head", "release_heads", "open_round", "submit_delta", "publish"];
-        assert_eq!(names, own);
+        let blocks = ["register", "unregister", "fill_head", "release_heads"];
+        let rounds = ["open_round", "submit_delta", "publish", "stand", "stand_down"];
+        assert_eq!(names, [&blocks[..], &rounds[..]].concat());
         // Opening a round changes nothing, and nothing can be published that no committee has accepted.
         let alice = RuntimeOrigin::signed(Alice.to_account_id());
         assert_ok!(Experts::open_round(alice.clone(), slot, Meta::active()[0].0));

@@ -37,6 +37,9 @@ pub enum LearningCall {
         round: RoundId,
         /// What the account says of the delta.
         header: DeltaHeader,
+        /// Who takes it over, so that others can fetch it there, and has a share in what it is paid: one that stands for
+        /// election.
+        aggregator: Option<AccountId>,
     },
     /// Publishes what was accepted in a round: registers both blocks, and moves the slot's head.
     #[codec(index = 2)]
@@ -166,6 +169,15 @@ pub enum LearningCall {
         side: Side,
         /// What the value is computed from.
         evidence: Evidence,
+    },
+    /// Has the account, whose worker aggregates, stand for election as a primary.
+    #[codec(index = 17)]
+    Stand,
+    /// Ends a candidacy: the account's own, or that of anybody who could not stand now.
+    #[codec(index = 18)]
+    StandDown {
+        /// Whose.
+        who: AccountId,
     },
 }
 
@@ -308,7 +320,7 @@ mod tests {
         let submit = |change: fn(&mut DeltaHeader)| {
             let mut header = header();
             change(&mut header);
-            problem(LearningCall::SubmitDelta { round: 1, header })
+            problem(LearningCall::SubmitDelta { round: 1, header, aggregator: None })
         };
         assert_eq!(submit(|_| {}), None);
         assert_eq!(submit(|header| header.size = 0), Some("header"));

@@ -444,4 +444,24 @@ pub enum LearningEvent {
         /// Last block of it now.
         until: BlockNumber,
     },
+    /// An aggregator stands for election as a primary.
+    #[codec(index = 49)]
+    Stands {
+        /// Who.
+        who: AccountId,
+    },
+    /// An aggregator does not stand for election any more.
+    #[codec(index = 50)]
+    StandsDown {
+        /// Who.
+        who: AccountId,
+    },
+    /// The primaries of a round are elected.
+    #[codec(index = 51)]
+    PrimariesElected {
+        /// The round.
+        round: RoundId,
+        /// Who they are, the first to publish first.
+        primaries: Vec<AccountId>,
+    },
 }

@@ -20,4 +20,4 @@ pub use evaluation::{
     TraceEntry, Verdict,
 };
 pub use event::LearningEvent;
-pub use round::{Accepted, Delta, Lateness, Round, RoundOutcome, RoundPhase, RoundTerms, Work};
+pub use round::{Accepted, Candidacy, Delta, Lateness, Round, RoundOutcome, RoundPhase, RoundTerms, Work};

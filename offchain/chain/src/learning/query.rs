@@ -1,8 +1,8 @@
 //! Questions about rounds and their evaluation.
 
 use super::{
-    Delta, Enrolment, Evaluation, GameEntry, HiddenSet, ItemSet, Purpose, RevealEntry, Round, Seat, TraceEntry,
-    Verdict, wire,
+    Candidacy, Delta, Enrolment, Evaluation, GameEntry, HiddenSet, ItemSet, Purpose, RevealEntry, Round, Seat,
+    TraceEntry, Verdict, wire,
 };
 use crate::{AccountId, BlockNumber, ChainError, Result, State, codegen::blyan};
 use blyan_primitives::{
@@ -51,6 +51,29 @@ impl State {
     pub async fn round_of(&self, slot: SlotId) -> Result<Option<(RoundId, Round)>> {
         let found = self.view("a slot's round", blyan::view_functions().experts().round_of(Static(slot))).await?;
         Ok(found.map(|(id, found)| (id, wire::round(found))))
+    }
+
+    /// The primaries of a round that is not over, the first to publish first. They have its deltas.
+    pub async fn primaries(&self, round: RoundId) -> Result<Vec<AccountId>> {
+        self.view("a round's primaries", blyan::view_functions().experts().primaries(round)).await
+    }
+
+    /// First block in which an account can publish what was accepted in a round, with those online who are now; `None` when
+    /// nothing waits to be published.
+    pub async fn turn(&self, round: RoundId, account: &AccountId) -> Result<Option<BlockNumber>> {
+        self.view("whose turn it is", blyan::view_functions().experts().turn(round, *account)).await
+    }
+
+    /// The aggregators that stand for election, in no order: as many as can.
+    pub async fn standing(&self) -> Result<Vec<(AccountId, Candidacy)>> {
+        let found = self.view("who stands for election", blyan::view_functions().experts().standing()).await?;
+        Ok(found.into_iter().map(|(account, found)| (account, Candidacy { delay: found.delay })).collect())
+    }
+
+    /// How an account stands for election; `None` when it does not.
+    pub async fn candidacy(&self, account: &AccountId) -> Result<Option<Candidacy>> {
+        let found = self.get("a candidacy", blyan::storage().experts().candidacies(), (*account,)).await?;
+        Ok(found.map(|found| Candidacy { delay: found.delay }))
     }
 
     /// The master that a slot's head was derived from; `None` when the slot is empty, or the chain does not know it: no

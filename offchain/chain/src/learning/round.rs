@@ -23,7 +23,7 @@ pub struct RoundTerms {
     pub bond: u128,
     /// Share of it that is lost with a delta that does not help, or that nobody could fetch.
     pub useless_fee: Ppm,
-    /// Blocks for which a worker that aggregates alone can publish what was accepted, and everybody after that.
+    /// Blocks for which primaries alone can publish what was accepted, in turns, and everybody after that.
     pub publication: BlockNumber,
     /// The most that the round pays.
     #[serde(serialize_with = "json::text")]
@@ -74,7 +74,7 @@ pub enum RoundPhase {
     Accepted {
         /// What that is.
         accepted: Accepted,
-        /// First block in which not only workers that aggregate can.
+        /// First block in which not only primaries can.
         primary_until: BlockNumber,
         /// First block in which nobody can.
         until: BlockNumber,
@@ -121,8 +121,17 @@ pub struct Delta {
     pub learner: AccountId,
     /// What it says of it.
     pub header: DeltaHeader,
+    /// Who takes it over, and has a share in what it is paid.
+    pub aggregator: Option<AccountId>,
     /// What was found of it, once the round is decided.
     pub outcome: Option<DeltaOutcome>,
+}
+
+/// An aggregator that stands for election.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Candidacy {
+    /// How long it takes to publish once it is its turn, in the mean of recent rounds: in sixteenths of a block.
+    pub delay: u32,
 }
 
 /// Why a round takes a delta no more.
@@ -159,6 +168,9 @@ pub enum Work {
     /// Measuring.
     #[codec(index = 2)]
     Evaluation,
+    /// Taking a learner's delta over.
+    #[codec(index = 3)]
+    Aggregation,
 }
 
 impl std::fmt::Display for Work {
@@ -167,6 +179,7 @@ impl std::fmt::Display for Work {
             Self::Delta => "delta",
             Self::Publication => "publication",
             Self::Evaluation => "evaluation",
+            Self::Aggregation => "aggregation",
         })
     }
 }

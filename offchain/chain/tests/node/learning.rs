@@ -93,9 +93,11 @@ async fn a_round_takes_deltas_and_fails_for_want_of_items() -> Result<()> {
         data: ItemRange { block: set, first: 4, count: 32 },
     };
     let stale = DeltaHeader { base: ContentHash([9; 32]), ..header.clone() };
-    bob.submit(&id("stale"), LearningCall::SubmitDelta { round, header: stale }.into()).await?;
-    bob.submit(&id("delta"), LearningCall::SubmitDelta { round, header: header.clone() }.into()).await?;
-    bob.submit(&id("again"), LearningCall::SubmitDelta { round, header: header.clone() }.into()).await?;
+    bob.submit(&id("stale"), LearningCall::SubmitDelta { round, header: stale, aggregator: None }.into()).await?;
+    bob.submit(&id("delta"), LearningCall::SubmitDelta { round, header: header.clone(), aggregator: None }.into())
+        .await?;
+    bob.submit(&id("again"), LearningCall::SubmitDelta { round, header: header.clone(), aggregator: None }.into())
+        .await?;
     let (_, events) = end(&bob, "stale").await?.success()?;
     let (head, reason) = (Some(record.base), Lateness::StaleBase);
     assert_eq!(learned(&events), [&LearningEvent::DeltaRefused { round, learner, head, reason }]);

@@ -1,9 +1,12 @@
 //! Which deltas change the same as others that were submitted before.
 //!
-//! A delta is a copy of another when the cosine between the two changes, over all weights of the expert, is at least
-//! [`COPY_COSINE`]. Names and bytes say nothing of that: a copy can be in another codec, have its components in another
-//! order, be larger, or have a little noise. Changes that two learners find by themselves are far from each other, because
-//! they start from different random factors or see data in another order.
+//! A delta is a copy of another when both make the same serving form of the head, or when the cosine between the two changes,
+//! over all weights of the expert, is at least [`COPY_COSINE`]. Names and bytes say nothing of that: a copy can be in another
+//! codec, have its components in another order, be larger, or have a little noise. Changes that two learners find by themselves
+//! are far from each other, because they start from different random factors or see data in another order.
+//!
+//! It is not every copy that is found so: the step of int8 is larger than what a round changes, so that noise which hides a
+//! change from the cosine can be added at little loss.
 //!
 //! What a copy is has to be the same for all evaluators. The sums are in f64, in which products of f32 are exact. In each
 //! matrix, in the order of [`Matrix::ALL`], elements are taken in bands of whole rows, as many as make 2^14 elements or
@@ -15,6 +18,7 @@ use crate::{
     delta::{DeltaError, Shape},
 };
 use blyan_model::expert::Matrix;
+use blyan_primitives::ids::ContentHash;
 
 /// From this cosine on a delta is a copy.
 pub const COPY_COSINE: f64 = 0.9;
@@ -33,13 +37,15 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
     ((a + e) + (c + g)) + ((b + f) + (d + h))
 }
 
-/// For each delta the first before it that it is a copy of. Those that are none are compared with nothing. All have to be of
-/// experts of one shape.
-pub(super) fn copies(deltas: &[Option<&ExpertDelta>]) -> Result<Vec<Option<u32>>, DeltaError> {
+/// For each delta, with the serving form that it makes of the head, the first before it that it is a copy of. Those that are
+/// none are compared with nothing. All have to be of experts of one shape.
+pub(super) fn copies(deltas: &[Option<(&ExpertDelta, ContentHash)>]) -> Result<Vec<Option<u32>>, DeltaError> {
     let count = deltas.len();
     // Products of each pair, those of a delta with itself on the diagonal.
     let mut products = vec![0.0f64; count * count];
-    let Some(shape) = deltas.iter().flatten().next().map(|delta| delta.shape()) else { return Ok(vec![None; count]) };
+    let Some(shape) = deltas.iter().flatten().next().map(|(delta, _)| delta.shape()) else {
+        return Ok(vec![None; count]);
+    };
     for matrix in Matrix::ALL {
         let Shape { rows, k } = shape_of(matrix, shape);
         let step = (BAND / k).max(1);
@@ -49,8 +55,10 @@ pub(super) fn copies(deltas: &[Option<&ExpertDelta>]) -> Result<Vec<Option<u32>>
                 let mut change = vec![0.0; band.len() * k];
                 delta.update(matrix).add_rows_to(band.clone(), &mut change).map(|()| change)
             };
-            let changes: Vec<Option<Vec<f32>>> =
-                deltas.iter().map(|delta| delta.map(change).transpose()).collect::<Result<_, _>>()?;
+            let changes: Vec<Option<Vec<f32>>> = deltas
+                .iter()
+                .map(|delta| delta.map(|(delta, _)| change(delta)).transpose())
+                .collect::<Result<_, _>>()?;
             for (one, a) in changes.iter().enumerate() {
                 for (other, b) in changes.iter().enumerate().take(one + 1) {
                     if let (Some(a), Some(b)) = (a, b) {
@@ -61,9 +69,11 @@ pub(super) fn copies(deltas: &[Option<&ExpertDelta>]) -> Result<Vec<Option<u32>>
         }
     }
     let square = |delta: usize| products[delta * count + delta];
+    let serving = |delta: usize| deltas[delta].map(|(_, serving)| serving);
     let is_copy = |one: usize, other: usize| {
         let product = products[one * count + other];
-        product > 0.0 && product * product >= COPY_COSINE * COPY_COSINE * (square(one) * square(other))
+        let is_near = product > 0.0 && product * product >= COPY_COSINE * COPY_COSINE * (square(one) * square(other));
+        is_near || (serving(one).is_some() && serving(one) == serving(other))
     };
     // At most as many as a round has.
     Ok((0..count).map(|one| (0..one).find(|other| is_copy(one, *other)).map(|other| other as u32)).collect())
@@ -77,6 +87,12 @@ mod tests {
         noise,
     };
     use blyan_primitives::block::ExpertShape;
+
+    /// The deltas, each of which makes something else of the head.
+    fn with_servings(deltas: &[Option<&ExpertDelta>]) -> Vec<Option<u32>> {
+        let numbered = |(number, delta): (u8, &Option<_>)| delta.map(|delta| (delta, ContentHash([number; 32])));
+        copies(&(0..).zip(deltas).map(numbered).collect::<Vec<_>>()).unwrap()
+    }
 
     const SHAPE: ExpertShape = ExpertShape { ffn: 130, hidden: 200 };
 
@@ -103,7 +119,7 @@ mod tests {
     }
 
     fn found(deltas: &[ExpertDelta]) -> Vec<Option<u32>> {
-        copies(&deltas.iter().map(Some).collect::<Vec<_>>()).unwrap()
+        with_servings(&deltas.iter().map(Some).collect::<Vec<_>>())
     }
 
     #[test]
@@ -132,11 +148,20 @@ mod tests {
         // The first that it copies is named, and malformed ones are passed over.
         let (a, b) = (low_rank(1, 1.0), low_rank(1, 2.0));
         assert_eq!(
-            copies(&[None, Some(&a), None, Some(&b), Some(&opposite), Some(&a)]).unwrap(),
+            with_servings(&[None, Some(&a), None, Some(&b), Some(&opposite), Some(&a)]),
             [None, None, None, Some(1), None, Some(1)]
         );
-        assert_eq!(copies(&[None, None]).unwrap(), [None, None]);
-        assert_eq!(copies(&[]).unwrap(), []);
+        assert_eq!(with_servings(&[None, None]), [None, None]);
+        assert_eq!(with_servings(&[]), []);
+    }
+
+    #[test]
+    fn what_makes_the_same_of_the_head_is_a_copy() {
+        let (one, other) = (low_rank(1, 1.0), low_rank(2, 1.0));
+        let of = |serving: u8| ContentHash([serving; 32]);
+        let all = [None, Some((&one, of(1))), Some((&other, of(2))), Some((&other, of(1)))];
+        assert_eq!(copies(&all[..3]).unwrap(), [None; 3]);
+        assert_eq!(copies(&all).unwrap(), [None, None, None, Some(1)]);
     }
 
     #[test]

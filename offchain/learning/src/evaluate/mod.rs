@@ -48,6 +48,7 @@ use blyan_primitives::{
     learning::{DeltaInfo, ItemRange, RoundId},
     pact::Learning,
     pol::{self, Candidate, DeltaFinding, Finding, Layout, Refusal, Reveal, Scores, Set, Sources, Target},
+    trace::Trace,
 };
 use blyan_tensorblock::{BlockError, VerifiedBlock};
 use measure::Meter;
@@ -136,6 +137,12 @@ pub enum EvaluateError {
     /// A block of items lacks one that the chain has drawn.
     #[error("block {} has no item {}", .0.block, .0.index)]
     NoItem(Item),
+    /// An item has a token that the model does not know.
+    #[error("item {} of block {} has a token that is not in the model's vocabulary", .0.index, .0.block)]
+    UnknownToken(Item),
+    /// Items are too long for the model.
+    #[error("the model does not evaluate items of {0} positions: its context is shorter")]
+    Positions(u32),
     /// A block of items is none.
     #[error(transparent)]
     Items(#[from] ItemsError),
@@ -258,6 +265,9 @@ impl<'a> Evaluation<'a> {
             return Err(EvaluateError::OtherHead { slot, expected: base, found });
         }
         let dimensions = &model.spec().dimensions;
+        // What has no trace could not be played for.
+        let tokens = layout.positions.saturating_add(1);
+        Trace::new(dimensions.clone(), tokens).ok_or(EvaluateError::Positions(layout.positions))?;
         let shape = ExpertShape { ffn: dimensions.ffn, hidden: dimensions.hidden };
         let master = Master::new(at_hand(blocks, task.master)?.clone(), shape)?;
         let found = fold(&master, &[])?.serving.hash();
@@ -287,7 +297,9 @@ impl<'a> Evaluation<'a> {
                     }
                     self.items.insert(item.block, items);
                 }
-                self.tokens(item)?;
+                if self.tokens(item)?.iter().any(|token| *token >= self.model.spec().dimensions.vocab) {
+                    return Err(EvaluateError::UnknownToken(item));
+                }
             }
         }
         Ok(())
@@ -307,8 +319,10 @@ impl<'a> Evaluation<'a> {
             applied.push(deltas::apply(delta, self.task.base, &self.master, self.blocks)?);
             progress(Progress { stage: Stage::Deltas, done, total });
         }
-        let sound: Vec<Option<&ExpertDelta>> =
-            applied.iter().map(|applied| applied.as_ref().ok().map(|applied| &applied.delta)).collect();
+        let sound: Vec<Option<(&ExpertDelta, ContentHash)>> = applied
+            .iter()
+            .map(|applied| applied.as_ref().ok().map(|applied| (&applied.delta, applied.serving.hash())))
+            .collect();
         let copies = copies::copies(&sound)?;
         let checked = |(applied, copy): (Result<_, _>, Option<u32>)| {
             let finding = match (&applied, copy) {
@@ -418,7 +432,8 @@ impl<'a> Evaluation<'a> {
     }
 
     /// All that it takes to play for a cell: the model and the item that it is about. For cells of the candidate it has to be
-    /// known what the committee has merged.
+    /// known what the committee has merged. Evidence is made of the model's blocks too, which have to be among those at hand by
+    /// then.
     ///
     /// # Errors
     /// When there is no such cell.

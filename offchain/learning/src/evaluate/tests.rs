@@ -443,6 +443,16 @@ fn what_contradicts_the_chain_is_refused() {
     assert!(matches!(refused(|lab| lab.task.deltas[0].header.data.first = 38), EvaluateError::NoItem(_)));
     assert!(matches!(refused(|lab| lab.task.layout.positions = 9), EvaluateError::ItemLength { expected: 10, .. }));
     assert!(matches!(refused(|lab| lab.task.deltas[0].header.data.block = lab.task.base), EvaluateError::Items(_)));
+    assert!(matches!(refused(|lab| lab.task.layout.positions = 257), EvaluateError::Positions(257)));
+    let refusal = refused(|lab| {
+        let mut foreign = vec![vec![1; POSITIONS as usize + 1]; 8];
+        foreign[3][POSITIONS as usize] = lab.model.spec().dimensions.vocab;
+        let block = items::write(&foreign, POSITIONS + 1).unwrap().into_block().unwrap();
+        lab.task.sources.general = vec![ItemBlock { block: block.hash(), items: 8 }].try_into().unwrap();
+        lab.task.layout.general = 8;
+        lab.blocks.insert(block.hash(), block);
+    });
+    assert!(matches!(refusal, EvaluateError::UnknownToken(Item { index: 3, .. })), "{refusal}");
     let general = |lab: &Lab| lab.task.sources.general[0].block;
     assert!(matches!(refused(|lab| lab.blocks.clear()), EvaluateError::NotAtHand(_)));
     let mut lab = Lab::mixed();

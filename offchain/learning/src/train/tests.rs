@@ -104,7 +104,7 @@ fn losses_are_canonical_executions_but_for_rounding() {
         ("equal experts", other_blocks(|layer, _| layer), 133),
     ] {
         let tokens = Random(1).tokens(150, vocab);
-        let setup = setup(blocks, 1, 2, Settings { separator: 0, ..settings() });
+        let setup = setup(blocks, 1, 2, Settings { separator: Some(0), ..settings() });
         let found = setup.trainer().losses_of(&tokens).unwrap();
         let engine = Engine::new(Arc::new(setup.model), EngineConfig::default()).unwrap();
         let expected = canonical(&engine, &tokens);
@@ -144,7 +144,7 @@ fn everything_trained_gets_a_gradient() {
 #[test]
 fn gradients_are_the_slopes_of_the_loss() {
     // Large steps first, so that neither factor is small.
-    let small = Settings { batch: 1, window: 12, separator: 0, learning_rate: F32Bits::new(0.03), ..settings() };
+    let small = Settings { batch: 1, window: 12, separator: Some(0), learning_rate: F32Bits::new(0.03), ..settings() };
     let other = || other_blocks(|layer, index| layer << 8 | index);
     for blocks in [tiny_blocks, other] {
         for settings in [with_router(small), full(small)] {
@@ -421,7 +421,7 @@ fn runs_that_cannot_start_are_refused_by_name() {
     assert!(matches!(refused(&|s| s.manifest.weights.0[0] ^= 1), E::OtherModel { .. }));
     assert!(matches!(refused(&|s| drop(s.documents.pop())), E::Documents { expected: 4, found: 3 }));
     assert!(matches!(refused(&|s| s.documents[1][0] = 259), E::UnknownToken { document: 1, token: 259, vocab: 259 }));
-    assert!(matches!(refused(&|s| s.manifest.settings.separator = 300), E::UnknownToken { document: 4, .. }));
+    assert!(matches!(refused(&|s| s.manifest.settings.separator = Some(300)), E::UnknownToken { document: 4, .. }));
     assert!(matches!(refused(&|s| s.documents.iter_mut().for_each(Vec::clear)), E::NoTokens));
     assert!(matches!(refused(&|s| s.manifest.settings.window = 257), E::Window { window: 257, context: 256 }));
     let rank = |s: &mut Setup| s.manifest.settings.method = Method::LowRank { rank: 65 };

@@ -20,7 +20,6 @@ use blyan_tensorblock::VerifiedBlock;
 use candle_core::{Device, Tensor};
 use std::{
     path::{Path, PathBuf},
-    slice,
     time::Instant,
 };
 
@@ -145,8 +144,7 @@ impl Trainer {
         if documents.len() != manifest.items() {
             return Err(TrainError::Documents { expected: manifest.items(), found: documents.len() });
         }
-        let separator = slice::from_ref(&settings.separator);
-        check_tokens(documents.iter().map(Vec::as_slice).chain([separator]), d.vocab)?;
+        check_tokens(documents.iter().map(Vec::as_slice).chain([settings.separator.as_slice()]), d.vocab)?;
         if settings.window > d.context {
             return Err(TrainError::Window { window: settings.window, context: d.context });
         }

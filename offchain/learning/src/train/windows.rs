@@ -5,6 +5,9 @@
 //! the position's own document and the first token of a document is never a target. Nothing is padded, and no token left
 //! out: the last window starts early enough to end with the last document.
 //!
+//! Without a separator documents are parts of longer texts, which do not end where they end: nothing is to be learned from
+//! that. Then each document is cut into windows by itself.
+//!
 //! Every epoch has its own order of the windows, by the run's seed alone: a run that is resumed at a step goes on with the
 //! windows that it would have seen.
 
@@ -43,8 +46,14 @@ pub(super) struct Batch {
 }
 
 impl Windows {
-    /// Packs documents into windows of `len` tokens, or fewer where there are not as many at all.
-    pub(super) fn pack(documents: &[Vec<u32>], separator: u32, len: usize) -> Result<Self, TrainError> {
+    /// Packs documents into windows of `len` tokens, or fewer where there are not as many at all, or, without a separator, in
+    /// one of the documents.
+    pub(super) fn pack(
+        documents: &[Vec<u32>],
+        separator: impl Into<Option<u32>>,
+        len: usize,
+    ) -> Result<Self, TrainError> {
+        let Some(separator) = separator.into() else { return Self::of_parts(documents, len) };
         let (mut tokens, mut owners) = (Vec::new(), Vec::new());
         for (number, document) in (0u32..).zip(documents.iter().filter(|document| !document.is_empty())) {
             tokens.extend_from_slice(document);
@@ -57,11 +66,25 @@ impl Windows {
             return Err(TrainError::NoTokens);
         }
         let len = len.min(positions);
-        let mut starts: Vec<usize> = (0..=positions - len).step_by(len).collect();
-        if !positions.is_multiple_of(len) {
-            starts.push(positions - len);
+        Ok(Self { tokens, documents: owners, starts: starts(positions, len).collect(), len })
+    }
+
+    /// Cuts each of some documents into windows by itself. Those in which nothing is predicted are left out.
+    fn of_parts(documents: &[Vec<u32>], len: usize) -> Result<Self, TrainError> {
+        let documents = || documents.iter().filter(|document| document.len() > 1);
+        let shortest = documents().map(|document| document.len() - 1).min().unwrap_or(0);
+        let len = len.min(shortest);
+        if len == 0 {
+            return Err(TrainError::NoTokens);
         }
-        Ok(Self { tokens, documents: owners, starts, len })
+        let mut windows = Self { tokens: Vec::new(), documents: Vec::new(), starts: Vec::new(), len };
+        for (number, document) in (0u32..).zip(documents()) {
+            let first = windows.tokens.len();
+            windows.starts.extend(starts(document.len() - 1, len).map(|start| first + start));
+            windows.tokens.extend_from_slice(document);
+            windows.documents.resize(windows.tokens.len(), number);
+        }
+        Ok(windows)
     }
 
     /// Positions of each window.
@@ -88,6 +111,12 @@ impl Windows {
             documents: is_mixed.then_some(documents),
         }
     }
+}
+
+/// Where windows of `len` positions, at least 1, start among at least as many; the last one starts early where they do not fit.
+fn starts(positions: usize, len: usize) -> impl Iterator<Item = usize> {
+    let early = (!positions.is_multiple_of(len)).then(|| positions - len);
+    (0..=positions - len).step_by(len).chain(early)
 }
 
 impl Batch {
@@ -193,6 +222,22 @@ mod tests {
         let batch = windows.batch(&[2, 0]);
         assert_eq!(batch.documents, None);
         assert_eq!(batch.sees(), [0, 1, 2, 3].map(|query| [0, 1, 2, 3].map(|key| key <= query)).concat());
+    }
+
+    #[test]
+    fn parts_of_texts_are_not_learned_to_end() {
+        let windows = Windows::pack(&[vec![1, 2, 3, 4, 5], vec![6], vec![7, 8, 9]], None, 256).unwrap();
+        // As long as the shortest; the second one starts where the first has ended, the document's last token is a target alone.
+        let batch = windows.batch(&[0, 1, 2]);
+        assert_eq!(batch.inputs, [1, 2, 3, 4, 7, 8]);
+        assert_eq!(batch.targets, [2, 3, 4, 5, 8, 9]);
+        assert_eq!((batch.counts, batch.documents), (vec![true; 6], None));
+        // Where the windows do not fit, the last one starts early.
+        let windows = Windows::pack(&[vec![1, 2, 3, 4, 5, 6]], None, 3).unwrap();
+        assert_eq!(windows.batch(&[0, 1]).inputs, [1, 2, 3, 3, 4, 5]);
+        for nothing in [&[][..], &[vec![], vec![1]]] {
+            assert!(matches!(Windows::pack(nothing, None, 4), Err(TrainError::NoTokens)));
+        }
     }
 
     #[test]

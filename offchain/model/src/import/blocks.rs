@@ -252,6 +252,32 @@ fn seeded_router(seed: u64, layer: u16, count: usize) -> Vec<f32> {
     (0..count).map(|_| uniform.next() * ROUTER_SCALE).collect()
 }
 
+/// Both forms of the expert that slot `index` of a layer holds when `source` is imported. A dense layer has one network, which
+/// all its experts share.
+pub(crate) fn expert(source: &dyn Source, layer: u16, index: u16) -> Result<Forms, ImportError> {
+    let dimensions = source.dimensions();
+    let (layers, experts) = (dimensions.layers, source.is_mixture().then_some(dimensions.experts));
+    if layer >= layers || experts.is_some_and(|experts| index >= experts) {
+        return Err(ImportError::NoExpert { layer, index, layers, experts });
+    }
+    forms(source, layer, if experts.is_some() { index } else { 0 }, dimensions)
+}
+
+fn forms(source: &dyn Source, layer: u16, expert: u16, dimensions: &Dimensions) -> Result<Forms, ImportError> {
+    let part = |matrix| Part::Expert(layer, expert, matrix);
+    let failed = |error| match error {
+        ExpertError::Weights { matrix, error } => unfit(part(matrix), error),
+        ExpertError::Block(error) => ImportError::Block(error),
+        error => ImportError::Expert(error),
+    };
+    let mut forms = ExpertBuilder::new(ExpertShape { ffn: dimensions.ffn, hidden: dimensions.hidden });
+    for matrix in Matrix::ALL {
+        let (rows, k) = part(matrix).shape(dimensions);
+        forms.push(read_rows(source, part(matrix), 0..rows, k)?).map_err(failed)?;
+    }
+    forms.finish().map_err(failed)
+}
+
 /// An expert's two forms.
 struct Expert {
     master: Master,
@@ -273,18 +299,7 @@ impl Expert {
         dimensions: &Dimensions,
         keep_master: bool,
     ) -> Result<Self, ImportError> {
-        let part = |matrix| Part::Expert(layer, expert, matrix);
-        let failed = |error| match error {
-            ExpertError::Weights { matrix, error } => unfit(part(matrix), error),
-            ExpertError::Block(error) => ImportError::Block(error),
-            error => ImportError::Expert(error),
-        };
-        let mut forms = ExpertBuilder::new(ExpertShape { ffn: dimensions.ffn, hidden: dimensions.hidden });
-        for matrix in Matrix::ALL {
-            let (rows, k) = part(matrix).shape(dimensions);
-            forms.push(read_rows(source, part(matrix), 0..rows, k)?).map_err(failed)?;
-        }
-        let Forms { master, serving } = forms.finish().map_err(failed)?;
+        let Forms { master, serving } = forms(source, layer, expert, dimensions)?;
         let master =
             Master { hash: master.hash(), record: record(&master, None)?, block: keep_master.then_some(master) };
         Ok(Self { master, serving })

@@ -14,7 +14,13 @@ mod gguf;
 mod pipeline;
 pub(crate) mod source;
 
-use crate::{chat::ChatError, expert::ExpertError, gguf::GgufError, hf::HfError, tokenizer::TokenizerError};
+use crate::{
+    chat::ChatError,
+    expert::{ExpertError, Forms},
+    gguf::GgufError,
+    hf::HfError,
+    tokenizer::TokenizerError,
+};
 use blyan_primitives::{
     block::{BlockKind, MAX_ONCHAIN_HEADER_LEN},
     genesis::{GenesisError, GenesisModel},
@@ -179,6 +185,18 @@ pub enum ImportError {
     /// The parts do not fit together.
     #[error(transparent)]
     Genesis(#[from] GenesisError),
+    /// The source has no such expert.
+    #[error("there is no expert {layer}/{index}: the source has {layers} layers{}", of_experts(.experts))]
+    NoExpert {
+        /// The layer asked for.
+        layer: u16,
+        /// The expert in it.
+        index: u16,
+        /// The source's layers.
+        layers: u16,
+        /// Its experts a layer, where it is a mixture.
+        experts: Option<u16>,
+    },
     /// The sink could not take a block.
     #[error("block {hash} could not be stored: {source}")]
     Sink {
@@ -187,6 +205,10 @@ pub enum ImportError {
         /// What the sink said.
         source: SinkError,
     },
+}
+
+fn of_experts(experts: &Option<u16>) -> String {
+    experts.map_or_else(String::new, |experts| format!(" of {experts} experts"))
 }
 
 /// Imports a GGUF file: architectures `llama` (dense, and mixtures as Mixtral's), `qwen3` and `qwen3moe`.
@@ -213,4 +235,13 @@ pub fn import_hf(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<GenesisModel, ImportError> {
     blocks::import(&crate::hf::HfSource::open(folder)?, options, sink, progress)
+}
+
+/// Both forms of the expert that slot `index` of a layer holds once a file or folder is imported, without the rest of the model.
+pub fn expert_of(source: &Path, layer: u16, index: u16) -> Result<Forms, ImportError> {
+    if source.is_dir() {
+        blocks::expert(&crate::hf::HfSource::open(source)?, layer, index)
+    } else {
+        blocks::expert(&gguf::GgufSource::open(source)?, layer, index)
+    }
 }

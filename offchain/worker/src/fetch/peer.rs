@@ -25,6 +25,9 @@ const BARRED: Duration = Duration::from_secs(600);
 /// What a peer is thought to need before it was asked, in seconds a piece.
 const UNKNOWN: f64 = 0.5;
 
+/// Most bytes of the answer to whether a peer lives.
+const MAX_LIVE: u64 = 1 << 10;
+
 /// Why a peer did not help.
 #[derive(Debug, thiserror::Error)]
 pub enum PeerError {
@@ -169,6 +172,11 @@ impl Peer {
     /// Its base URL.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Whether it answers that it lives.
+    pub async fn is_live(&self) -> bool {
+        self.get("/health/live", None, MAX_LIVE).await.is_ok()
     }
 
     /// A block's header.

@@ -1,14 +1,11 @@
 //! From an evaluation on chain to what a member finds: the blocks it takes, the model of its height, and the run.
 
 use super::{Cancel, Context, LearnError, memory::Found};
-use blyan_chain::{Delta, Evaluation as OnChain, Measured, State};
+use crate::assignment::{Assignment, delta_info};
+use blyan_chain::{Evaluation as OnChain, State};
 use blyan_learning::evaluate::{Blocks, Evaluation, Outcome, Progress, ScoreCache, Stage, Task};
-use blyan_model::exec::{EngineConfig, Model, ModelBlocks};
-use blyan_primitives::{
-    ids::ContentHash,
-    learning::{DeltaInfo, RoundId},
-    spec::ModelSpec,
-};
+use blyan_model::exec::{EngineConfig, Model};
+use blyan_primitives::learning::RoundId;
 use std::{sync::Arc, time::Instant};
 
 /// All that an evaluation is computed from.
@@ -25,17 +22,6 @@ impl std::fmt::Debug for Ground {
     }
 }
 
-/// A delta, for who measures or merges it.
-pub(super) fn info(delta: &Delta) -> DeltaInfo<[u8; 32]> {
-    DeltaInfo { learner: delta.learner.0, header: delta.header.clone() }
-}
-
-/// Deltas that are measured, in their order.
-fn measured(evaluation: &OnChain, deltas: &[Delta]) -> Result<Vec<DeltaInfo<[u8; 32]>>, LearnError> {
-    let info = |measured: &Measured| deltas.get(measured.index as usize).map(info);
-    evaluation.deltas.iter().map(info).collect::<Option<_>>().ok_or(LearnError::Gone("delta"))
-}
-
 impl Context {
     /// Brings everything together.
     pub(super) async fn ground(
@@ -44,44 +30,20 @@ impl Context {
         round: RoundId,
         evaluation: &OnChain,
     ) -> Result<Ground, LearnError> {
-        let known = state.round(round).await?.ok_or(LearnError::Gone("round"))?;
-        let submitted = state.deltas(round).await?;
-        let spec = state.spec(evaluation.spec).await?.ok_or(LearnError::Gone("spec"))?.spec;
-        let mut experts = Vec::new();
-        for layer in 0..spec.dimensions.layers {
-            let heads = state.heads_of_layer_at(evaluation.spec, layer, evaluation.at).await?;
-            experts.push(heads.into_iter().collect::<Option<Vec<_>>>().ok_or(LearnError::Gone("head"))?);
-        }
-        let task = Task {
-            slot: evaluation.slot,
-            base: evaluation.base,
-            master: known.master,
-            layout: evaluation.layout,
-            rules: evaluation.learning.clone(),
-            sources: evaluation.sources.clone(),
-            seed: evaluation.seed,
-            deltas: measured(evaluation, &submitted)?,
-        };
-        for measured in &evaluation.deltas {
-            if let Some(delta) = submitted.get(measured.index as usize) {
-                self.delta(state, &delta.learner, &delta.header).await?;
+        let assignment = Assignment::new(state, round, evaluation).await?;
+        for delta in state.deltas(round).await? {
+            if assignment.task.deltas.contains(&delta_info(&delta)) {
+                self.delta(state, round, &delta).await?;
             }
         }
-        let sources = &task.sources;
-        let sets = sources.held_out.iter().chain(&sources.hidden).chain(&sources.general).map(|set| set.block);
-        let data = task.deltas.iter().flat_map(|delta| [delta.header.block, delta.header.data.block]);
-        let names: Vec<ContentHash> = [spec.trunk, spec.router, task.master]
-            .into_iter()
-            .chain(experts.iter().flatten().copied())
-            .chain(sets)
-            .chain(data)
-            .collect();
+        let deltas = assignment.task.deltas.iter().map(|delta| delta.header.block);
+        let names: Vec<_> = assignment.blocks().into_iter().chain(deltas).collect();
         // Until it is over they are needed again and again.
         names.iter().for_each(|name| self.store.pin(name));
         let blocks = self.blocks(&names).await?;
         Self::blocking(move || {
-            let model = Arc::new(load(spec, &experts, &blocks)?);
-            Ok(Ground { task, blocks, model })
+            let model = Arc::new(assignment.load(&blocks)?);
+            Ok(Ground { task: assignment.task, blocks, model })
         })
         .await
     }
@@ -133,12 +95,4 @@ impl Context {
         })
         .await
     }
-}
-
-fn load(spec: ModelSpec, experts: &[Vec<ContentHash>], blocks: &Blocks) -> Result<Model, LearnError> {
-    let find = |hash: &ContentHash| blocks.get(hash).cloned().ok_or(LearnError::Gone("block"));
-    let layer = |layer: &Vec<ContentHash>| layer.iter().map(find).collect::<Result<Vec<_>, _>>();
-    let experts = experts.iter().map(layer).collect::<Result<Vec<_>, _>>()?;
-    let (trunk, router) = (find(&spec.trunk)?, find(&spec.router)?);
-    Ok(Model::load(ModelBlocks { spec, trunk, router, experts })?)
 }

@@ -44,8 +44,8 @@ struct Member {
 }
 
 /// The bit of a delta, if it comes in time.
-async fn fetch(context: &Context, state: &State, index: u32, delta: &Delta, time: Duration) -> u32 {
-    match tokio::time::timeout(time, context.delta(state, &delta.learner, &delta.header)).await {
+async fn fetch(context: &Context, state: &State, round: RoundId, index: u32, delta: &Delta, time: Duration) -> u32 {
+    match tokio::time::timeout(time, context.delta(state, round, delta)).await {
         Ok(Ok(_)) => 1u32.checked_shl(index).unwrap_or(0),
         Ok(Err(error)) => {
             tracing::info!(delta = index, block = %delta.header.block, %error, "a delta is not here");
@@ -95,7 +95,7 @@ impl Member {
         let (context, said) = (&self.context, seat.available.unwrap_or(0));
         let mut fetches = Vec::new();
         for (index, delta) in (0..).zip(&deltas) {
-            fetches.push(fetch(context, state, index, delta, time));
+            fetches.push(fetch(context, state, self.round, index, delta, time));
         }
         let fetched = stream::iter(fetches).buffer_unordered(PARALLEL).collect::<Vec<u32>>();
         let reads = async {

@@ -1,22 +1,25 @@
 //! Rounds of learning: what a worker does in them beside training.
 //!
 //! - With the role *evaluate* it is enrolled, and serves on the committees that it is drawn for: see [`member`].
-//! - With the role *aggregate* it is among the first to publish what a committee has accepted: see [`publisher`]. With
-//!   either role it publishes what the first have not.
+//! - With the role *aggregate* it stands for election as a primary. What is submitted to rounds that it is one of, and what names
+//!   it as the aggregator, it takes over: see [`keeper`]. It publishes what a committee has accepted when it is its turn: see
+//!   [`publisher`]. With either role it publishes what primaries have not.
 //!
 //! Everything follows from the finalized chain and from what is on disk: a worker that was ended goes on where it was.
 
 mod blocks;
 mod dispute;
 mod evaluation;
+mod keeper;
 pub mod member;
 mod memory;
 pub mod publisher;
 
-pub(crate) use blocks::urls;
+pub use blocks::urls;
 pub use memory::{Found, Memory};
 
 use crate::{
+    assignment::AssignmentError,
     fetch::{FetchError, Fetcher},
     onchain::{Onchain, OnchainError},
     retry,
@@ -25,7 +28,7 @@ use blyan_chain::{
     AccountId, Call, ChainClient, ChainError, EvaluationPhase as Phase, LearningCall, RoundPhase, State,
 };
 use blyan_learning::{block::DeltaBlockError, evaluate::EvaluateError, fold::FoldError, referee::PlayError};
-use blyan_model::{exec::LoadError, expert::ExpertError, trace::TraceError};
+use blyan_model::{expert::ExpertError, trace::TraceError};
 use blyan_primitives::{hash::blake2_256, ids::ContentHash, learning::RoundId, worker::Roles};
 use blyan_store::{Store, StoreError};
 use blyan_tensorblock::BlockError;
@@ -36,8 +39,10 @@ use tokio_util::sync::CancellationToken;
 
 /// Wait after the chain did not answer.
 const PAUSE: Duration = Duration::from_secs(5);
-/// Blocks after which it is looked again whether the evaluator is drawn by what it has at stake.
-const ENROL_EVERY: u32 = 20;
+/// Blocks after which it is looked again whether the worker is drawn and elected by what it has at stake.
+const LOOK_EVERY: u32 = 20;
+/// The same, while it has too little: somebody may be about to bond more.
+const LOOK_FOR_BOND_EVERY: u32 = 4;
 /// Most workers whose addresses are asked for blocks.
 pub(crate) const MAX_DIRECTORY: usize = 64;
 
@@ -56,9 +61,9 @@ pub enum LearnError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The model cannot be loaded.
+    /// What the committee is to evaluate cannot be told, or its model not be loaded.
     #[error(transparent)]
-    Load(#[from] LoadError),
+    Assignment(#[from] AssignmentError),
     /// The round cannot be evaluated here.
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
@@ -148,7 +153,9 @@ pub struct Rounds {
     /// What is at work, by round.
     members: HashMap<RoundId, Task>,
     publishers: HashMap<RoundId, Task>,
-    enrolled_at: Option<u32>,
+    keepers: HashMap<RoundId, Task>,
+    /// When it is looked again whether the worker is drawn and elected by what it has at stake.
+    next_look: u32,
     asked_for_bond: bool,
 }
 
@@ -165,7 +172,14 @@ impl Drop for Task {
 impl Rounds {
     /// With these.
     pub fn new(context: Context) -> Self {
-        Self { context, members: HashMap::new(), publishers: HashMap::new(), enrolled_at: None, asked_for_bond: false }
+        Self {
+            context,
+            members: HashMap::new(),
+            publishers: HashMap::new(),
+            keepers: HashMap::new(),
+            next_look: 0,
+            asked_for_bond: false,
+        }
     }
 
     /// Whether a worker with these roles has anything to do in rounds.
@@ -199,18 +213,23 @@ impl Rounds {
     async fn look(&mut self) -> Result<(), LearnError> {
         let state = self.context.chain.at_finalized().await?;
         let now = state.block().number;
-        if self.context.roles.contains(Roles::EVALUATE)
-            && self.enrolled_at.is_none_or(|at| now >= at.saturating_add(ENROL_EVERY))
-        {
-            self.keep_enrolled(&state).await?;
-            self.enrolled_at = Some(now);
+        let roles = self.context.roles;
+        if now >= self.next_look {
+            let is_candidate = self.keep_candidate(&state).await?;
+            self.next_look = now.saturating_add(if is_candidate { LOOK_EVERY } else { LOOK_FOR_BOND_EVERY });
         }
         let rounds = state.ongoing_rounds().await?;
         self.members.retain(|_, task| !task.0.is_finished());
         self.publishers.retain(|_, task| !task.0.is_finished());
+        self.keepers.retain(|_, task| !task.0.is_finished());
         for (id, round) in &rounds {
+            if roles.contains(Roles::AGGREGATE) && !self.keepers.contains_key(id) {
+                let (context, id) = (self.context.clone(), *id);
+                let task = tokio::spawn(async move { keeper::keep(context, id).await });
+                self.keepers.insert(id, Task(task));
+            }
             match round.phase {
-                RoundPhase::Evaluating if self.context.roles.contains(Roles::EVALUATE) => {
+                RoundPhase::Evaluating if roles.contains(Roles::EVALUATE) => {
                     if self.members.contains_key(id) || !self.is_seated(&state, *id).await? {
                         continue;
                     }
@@ -218,9 +237,10 @@ impl Rounds {
                     let task = tokio::spawn(async move { member::serve(context, id).await });
                     self.members.insert(id, Task(task));
                 },
-                RoundPhase::Accepted { primary_until, .. } => {
-                    let may = self.context.roles.contains(Roles::AGGREGATE) || now >= primary_until;
-                    if may && !self.publishers.contains_key(id) {
+                RoundPhase::Accepted { .. } if !self.publishers.contains_key(id) => {
+                    // What is sent now is in the next block at the earliest.
+                    let turn = state.turn(*id, &self.context.account).await?;
+                    if turn.is_some_and(|turn| turn <= now.saturating_add(1)) {
                         let (context, id) = (self.context.clone(), *id);
                         let task = tokio::spawn(async move { publisher::publish(context, id).await });
                         self.publishers.insert(id, Task(task));
@@ -238,32 +258,55 @@ impl Rounds {
         Ok(goes_on && state.seat(round, &self.context.account).await?.is_some())
     }
 
-    /// Has the account drawn by what it has at stake now.
-    async fn keep_enrolled(&mut self, state: &State) -> Result<(), LearnError> {
-        let account = self.context.account;
-        let Some(worker) = state.worker(&account).await? else { return Ok(()) };
+    /// Has the account drawn for committees, and stand for election, by what it has at stake now. Returns whether that is enough.
+    async fn keep_candidate(&mut self, state: &State) -> Result<bool, LearnError> {
+        let Some(worker) = state.worker(&self.context.account).await? else { return Ok(false) };
         let least = state.pact().await?.staking.min_worker_bond;
-        let enrolment = state.evaluator(&account).await?;
-        let now = state.block().number;
-        let call = match enrolment {
-            None if worker.bond < least => {
-                if !self.asked_for_bond {
-                    self.asked_for_bond = true;
-                    tracing::warn!(
-                        bond = worker.bond,
-                        least,
-                        "the worker has too little at stake to evaluate: bond more with `blyan stake worker`"
-                    );
-                }
-                return Ok(());
-            },
+        let has_enough = worker.bond >= least;
+        if !has_enough && !self.asked_for_bond {
+            self.asked_for_bond = true;
+            tracing::warn!(
+                bond = worker.bond,
+                least,
+                "the worker has too little at stake to take part in rounds: bond more with `blyan stake worker`"
+            );
+        }
+        if self.context.roles.contains(Roles::EVALUATE) {
+            self.keep_enrolled(state, worker.bond, has_enough).await?;
+        }
+        if self.context.roles.contains(Roles::AGGREGATE) && has_enough {
+            self.keep_standing(state).await?;
+        }
+        Ok(has_enough)
+    }
+
+    async fn keep_standing(&self, state: &State) -> Result<(), LearnError> {
+        let account = self.context.account;
+        if state.candidacy(&account).await?.is_some() {
+            return Ok(());
+        }
+        // It may stand down, and stand again.
+        let id = format!("primary/{}", state.block().number);
+        match self.context.onchain.carry_out_named(id, Call::Learning(LearningCall::Stand)).await {
+            Ok(_) => tracing::info!(%account, "the worker stands for election as a primary"),
+            // As many stand as can, each with as much at stake. It is tried again later.
+            Err(error) => tracing::warn!(%account, %error, "the worker cannot stand for election as a primary"),
+        }
+        Ok(())
+    }
+
+    async fn keep_enrolled(&self, state: &State, bond: u128, has_enough: bool) -> Result<(), LearnError> {
+        let account = self.context.account;
+        let call = match state.evaluator(&account).await? {
+            None if !has_enough => return Ok(()),
             None => LearningCall::Enrol,
-            Some(enrolment) if enrolment.stake != worker.bond => LearningCall::Refresh { who: account },
+            Some(enrolment) if enrolment.stake != bond => LearningCall::Refresh { who: account },
             Some(_) => return Ok(()),
         };
         // The same may be due again later.
-        self.context.onchain.carry_out_named(format!("evaluator/{now}"), Call::Learning(call)).await?;
-        tracing::info!(%account, bond = worker.bond, "the worker can be drawn for committees");
+        let id = format!("evaluator/{}", state.block().number);
+        self.context.onchain.carry_out_named(id, Call::Learning(call)).await?;
+        tracing::info!(%account, bond, "the worker can be drawn for committees");
         Ok(())
     }
 }

@@ -1,9 +1,10 @@
 //! Publication: the blocks that a committee has accepted become the head.
 //!
-//! Evaluators have them already. Whoever has not makes them of the head's master and the deltas that were merged, and gets the
-//! same bytes.
+//! The round's primaries have their turns, and everybody else comes after them. Evaluators have the blocks already. Whoever has
+//! not makes them of the head's master and the deltas that were merged, and gets the same bytes.
 
-use super::{Context, LearnError, evaluation::info};
+use super::{Context, LearnError};
+use crate::assignment::delta_info;
 use blyan_chain::{LearningCall, Round, RoundPhase};
 use blyan_learning::{
     block::ExpertDelta,
@@ -60,8 +61,8 @@ impl Context {
         let mut merged = Vec::new();
         for delta in state.deltas(id).await? {
             if let Some(DeltaOutcome::Merged(weight)) = delta.outcome {
-                let block = self.delta(&state, &delta.learner, &delta.header).await?;
-                merged.push((ExpertDelta::of(&info(&delta), &block, shape)?, weight.min(WHOLE)));
+                let block = self.delta(&state, id, &delta).await?;
+                merged.push((ExpertDelta::of(&delta_info(&delta), &block, shape)?, weight.min(WHOLE)));
             }
         }
         let master = self.fetcher.ensure_one(round.master).await?;

@@ -1,13 +1,16 @@
 mod agenda;
+mod aggregators;
 mod genesis;
 mod heads;
 mod history;
 mod model;
+mod primaries;
 mod publication;
 mod registration;
 mod rounds;
 mod state;
 mod submission;
 mod sweeping;
+mod turns;
 mod uses;
 mod verdicts;

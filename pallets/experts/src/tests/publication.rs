@@ -105,14 +105,19 @@ fn a_second_round_goes_on_from_what_the_first_has_made() {
 }
 
 #[test]
-fn only_aggregators_publish_in_the_first_window_and_anyone_in_the_second() {
+fn only_primaries_publish_in_the_first_window_and_anyone_in_the_second() {
     run(|| {
+        assert_ok!(stand(PRIMARY));
         let id = accepted();
-        for who in [BOB, LEARNERS[0]] {
-            assert_noop!(publish(who, id, 1), Error::<Test>::NotAPrimary);
+        // Other workers that aggregate are nobody's primaries.
+        let others = [BOB, LEARNERS[0], AGGREGATORS[1]];
+        for who in others {
+            assert_noop!(publish(who, id, 1), Error::<Test>::NotYourTurn);
         }
         run_to(System::block_number() + PUBLICATION - 1);
-        assert_noop!(publish(BOB, id, 1), Error::<Test>::NotAPrimary);
+        for who in others {
+            assert_noop!(publish(who, id, 1), Error::<Test>::NotYourTurn);
+        }
         run_to(System::block_number() + 1);
         assert_ok!(publish(BOB, id, 1));
         // And is paid for it.
@@ -246,14 +251,15 @@ fn work_is_paid_by_what_it_has_gained() {
         decide(id, Verdict { gain: 50_000, ..verdict(outcomes, Ok(candidate(1))) });
         let before = [PRIMARY, EVALUATORS[0]].map(money);
         assert_ok!(publish(PRIMARY, id, 1));
-        // Half of what a tenth of a nat is paid: 300 to learners by weight, 50 to the primary, 100 to evaluators.
+        // Half of what a tenth of a nat is paid: 300 to learners by weight, 25 to the primary, 100 to evaluators. The 25 of
+        // aggregators, by the same weights, are the primary's where a delta names none.
         assert!(rewarded(id, LEARNERS[0], Work::Delta, 225) && rewarded(id, LEARNERS[2], Work::Delta, 75));
-        assert!(rewarded(id, PRIMARY, Work::Publication, 50));
+        assert!(rewarded(id, PRIMARY, Work::Publication, 25 + 18 + 6));
         assert!(EVALUATORS.iter().all(|who| rewarded(id, *who, Work::Evaluation, 33)));
         assert_eq!(LEARNERS.map(money), [FUNDS + 225, FUNDS - FEE, FUNDS + 75, FUNDS, FUNDS]);
-        assert_eq!([PRIMARY, EVALUATORS[0]].map(money), [before[0] + 50, before[1] + 33]);
+        assert_eq!([PRIMARY, EVALUATORS[0]].map(money), [before[0] + 49, before[1] + 33]);
         // The share of data sets, and what rounding leaves, stay in the pool.
-        assert_eq!(LearningPool::get(), 1_000_000 - 300 - 50 - 99);
+        assert_eq!(LearningPool::get(), 1_000_000 - 300 - 49 - 99);
     });
 }
 

@@ -308,3 +308,10 @@ fn endings_that_fill_a_block_are_refused() {
     StartWeight::set(Weight::from_parts(1_000_000_000_000, 0));
     Experts::integrity_test();
 }
+
+#[test]
+#[should_panic(expected = "MaxStanding is too small")]
+fn elections_that_cannot_be_filled_are_refused() {
+    MostStanding::set(crate::PRIMARIES - 1);
+    Experts::integrity_test();
+}

@@ -18,7 +18,7 @@ use sp_runtime::DispatchResult;
 type Keeper = Experts;
 
 fn open_round(slot: SlotId, spec: SpecId) -> DispatchResult {
-    Experts::open_round(signed(BOB), slot, spec)
+    Experts::open_round(signed(BOB), slot, spec).map(|_| ()).map_err(|error| error.error)
 }
 
 fn outcome(id: RoundId) -> Outcome {
@@ -44,7 +44,12 @@ fn a_round_is_about_the_head_its_master_and_the_terms_of_its_time() {
             useless_fee: Ppm(250_000),
             publication: PUBLICATION as u32,
             reward: REWARD,
-            shares: RewardShares { learners: Ppm(600_000), primary: Ppm(100_000), evaluators: Ppm(200_000) },
+            shares: RewardShares {
+                learners: Ppm(600_000),
+                aggregators: Ppm(50_000),
+                primary: Ppm(50_000),
+                evaluators: Ppm(200_000),
+            },
         };
         let (base, master, until) = (genesis(), expert(Form::Master, 0).content_hash(), 7 + SUBMISSION);
         let phase = Phase::Open { until };

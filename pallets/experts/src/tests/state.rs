@@ -1,8 +1,8 @@
 //! What does not add up is seen.
 
 use crate::{
-    mock::*, Agenda, Behind, Blocks, Deltas, Evaluators, Filled, FormerHeads, Head, Heads, HoldReason, Masters,
-    NextRound, Ongoing, Outcome, Phase, Registrations, Rounds,
+    mock::*, Agenda, Behind, Blocks, Candidacies, Candidacy, Deltas, Evaluators, Filled, FormerHeads, Head, Heads,
+    HoldReason, Masters, NextRound, Ongoing, Outcome, Phase, Primaries, Registrations, Rounds,
 };
 use blyan_primitives::{block::Form, ids::ContentHash, learning::DeltaOutcome};
 use frame_support::{assert_ok, traits::fungible::MutateHold};
@@ -133,9 +133,11 @@ fn former_heads_that_do_not_add_up_are_seen() {
     assert_eq!(with(vec![head(1, 3, 0), head(1, 4, 1)]), disordered);
 }
 
-/// Corrupts a chain on which round 0 is open with two deltas, round 1 is evaluated, 2 accepted and 3 over.
+/// Corrupts a chain on which a round is open with two deltas, one is evaluated, one accepted and one over. Two aggregators
+/// stand, who are the primaries of all of them.
 fn seen_in_rounds(corrupt: impl FnOnce()) -> String {
     new_test_ext().execute_with(|| {
+        AGGREGATORS[..2].iter().for_each(|who| stand(*who).unwrap());
         let slots = [slot(0, 1), slot(0, 2), slot(1, 0)];
         for (seed, slot) in (1..).zip(slots) {
             let id = open(slot);
@@ -212,6 +214,35 @@ fn rounds_that_do_not_add_up_are_seen() {
     for which in [open_one, accepted_one, over] {
         assert_eq!(seen_in_rounds(|| change_round(which(), past)), "a round waits for no time that is to come");
     }
+}
+
+#[test]
+fn primaries_that_do_not_add_up_are_seen() {
+    let put = |id, primaries: &[u64]| {
+        Primaries::<Test>::insert(id, crate::PrimariesOf::<Test>::truncate_from(primaries.to_vec()))
+    };
+    let past = "a round that is over has primaries";
+    assert_eq!(seen_in_rounds(|| put(over(), &AGGREGATORS[..1])), past);
+    assert_eq!(seen_in_rounds(|| put(99, &AGGREGATORS[..1])), past);
+    let twice = "an account is two primaries of a round";
+    for which in [open_one, evaluated, accepted_one] {
+        assert_eq!(seen_in_rounds(|| put(which(), &[])), "no primaries of a round are stored");
+        assert_eq!(seen_in_rounds(|| put(which(), &[31, 32, 31])), twice);
+    }
+}
+
+#[test]
+fn candidacies_that_do_not_add_up_are_seen() {
+    let count = |count: u32| {
+        let key = frame_support::storage::storage_prefix(b"Experts", b"CounterForCandidacies");
+        frame_support::storage::unhashed::put(&key, &count);
+    };
+    let miscounted = "those who stand for election are miscounted";
+    assert_eq!(seen_in_rounds(|| count(1)), miscounted);
+    assert_eq!(seen_in_rounds(|| count(3)), miscounted);
+    let crowd =
+        || (0..u64::from(MAX_STANDING)).for_each(|who| Candidacies::<Test>::insert(who, Candidacy { delay: 0 }));
+    assert_eq!(seen_in_rounds(crowd), "more stand for election than can");
 }
 
 #[test]

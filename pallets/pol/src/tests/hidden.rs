@@ -1,10 +1,10 @@
 use super::support::*;
 use crate::{mock::*, Drawable, Event, Given, HiddenSets, Phase, Purpose, Sets};
 use blyan_primitives::{
-    dispute::example::ITEMS,
+    dispute::example::FEW_ITEMS,
     ids::ContentHash,
     learning::ItemSets,
-    pol::{ItemBlock, ItemBlocks, Set, MAX_SETS},
+    pol::{Set, MAX_SETS},
 };
 use frame_support::{assert_noop, assert_ok};
 use polkadot_sdk::*;
@@ -12,17 +12,10 @@ use sp_runtime::DispatchError::BadOrigin;
 
 type Origin = RuntimeOrigin;
 
-const STEWARD: u64 = 50;
-const ENCRYPTED: ContentHash = ContentHash([0xee; 32]);
-const KEY: [u8; 32] = [0x4b; 32];
-
-/// The block of items is hidden, and stays drawable for all else.
+/// There is a hidden set.
 fn hide() -> ContentHash {
-    let block = world(|world| world.item.block);
-    Pol::remove_set(Origin::root(), block).unwrap();
+    let block = world(|world| world.smaller[1]);
     assert_ok!(Pol::add_hidden_set(Origin::root(), block, ENCRYPTED, STEWARD));
-    let blocks = ItemBlocks::truncate_from(vec![ItemBlock { block, items: ITEMS }]);
-    Drawable::<Test>::insert(Purpose::HeldOut, blocks);
     block
 }
 
@@ -100,7 +93,7 @@ fn a_set_is_used_once_and_public_after_that() {
         let found = reveal(&scores(&evaluation().layout));
         commit_and_reveal(&members().into_iter().map(|who| (who, found.clone())).collect::<Vec<_>>());
         assert_eq!(run_to_next_phase(), Phase::Over);
-        assert_eq!(Pol::training_items(block), Some(ITEMS));
+        assert_eq!(Pol::training_items(block), Some(FEW_ITEMS));
         assert!(Drawable::<Test>::get(Purpose::Hidden).is_empty() && Given::<Test>::get(ROUND).is_none());
         assert!(Used::get().contains(&block));
     });
@@ -124,8 +117,9 @@ fn one_whose_key_nobody_reveals_is_dropped() {
 fn one_that_is_public_where_no_more_can_be_is_dropped_too() {
     ext().execute_with(|| {
         let block = hide();
-        let many = vec![ItemBlock { block: ContentHash::default(), items: 1 }; MAX_SETS as usize];
-        Drawable::<Test>::insert(Purpose::Training, ItemBlocks::truncate_from(many));
+        for number in 0..MAX_SETS as u8 {
+            Pol::add_set(Origin::root(), register_items(number, 9), Purpose::Training).unwrap();
+        }
         start(vec![delta(1)]);
         assert_eq!(run_to_next_phase(), Phase::Availability);
         Pol::reveal_key(Origin::signed(STEWARD), block, KEY).unwrap();
@@ -148,13 +142,42 @@ fn governance_can_take_back_a_set_that_is_being_used() {
 }
 
 #[test]
+fn a_set_that_governance_has_taken_back_and_added_again_is_another() {
+    let again = |block, purpose: Purpose| match purpose {
+        Purpose::Hidden => Pol::add_hidden_set(Origin::root(), block, ENCRYPTED, STEWARD),
+        _ => Pol::add_set(Origin::root(), block, purpose),
+    };
+    for purpose in [Purpose::Training, Purpose::HeldOut, Purpose::General, Purpose::Hidden] {
+        ext().execute_with(|| {
+            let block = hide();
+            start(vec![delta(1)]);
+            assert_eq!(run_to_next_phase(), Phase::Availability);
+            assert_ok!(Pol::reveal_key(Origin::signed(STEWARD), block, KEY));
+            assert_ok!(Pol::remove_set(Origin::root(), block));
+            assert_ok!(again(block, purpose));
+            // The evaluation that had it is of no consequence to it.
+            assert_eq!(run_to_next_phase(), Phase::Waiting);
+            assert_eq!(Sets::<Test>::get(block).map(|set| set.purpose), Some(purpose));
+            assert!(Drawable::<Test>::get(purpose).iter().any(|set| set.block == block));
+            assert!(Used::get().contains(&block));
+            Pol::do_try_state().unwrap();
+        });
+    }
+}
+
+#[test]
 fn a_set_with_too_few_items_is_not_given() {
     ext().execute_with(|| {
-        let block = hide();
-        let few = ItemBlocks::truncate_from(vec![ItemBlock { block, items: 1 }]);
-        Drawable::<Test>::insert(Purpose::Hidden, few);
+        let few = register_items(0, pact().rounds.final_items - 1);
+        assert_ok!(Pol::add_hidden_set(Origin::root(), few, ENCRYPTED, STEWARD));
         start(vec![delta(1)]);
         assert_eq!(run_to_next_phase(), Phase::Availability);
         assert_eq!((evaluation().sources.hidden, Given::<Test>::get(ROUND)), (None, None));
+        // It does not stand in the way of others, and waits on.
+        let block = hide();
+        assert_eq!(run_to_next_phase(), Phase::Waiting);
+        assert_eq!(run_to_next_phase(), Phase::Availability);
+        assert_eq!(Given::<Test>::get(ROUND), Some(block));
+        assert_eq!(Drawable::<Test>::get(Purpose::Hidden)[0].block, few);
     });
 }

@@ -1,7 +1,9 @@
 mod disputes;
 mod evaluators;
 mod hidden;
+mod model;
 mod phases;
+mod players;
 mod reveals;
 mod sets;
 mod support;

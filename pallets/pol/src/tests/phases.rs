@@ -1,8 +1,8 @@
 use super::support::*;
-use crate::{mock::*, Active, Evaluations, Event, Phase, Purpose, Verdicts, MAX_ATTEMPTS};
+use crate::{mock::*, Active, Evaluation, Evaluations, Event, Phase, Purpose, Verdicts, MAX_ATTEMPTS};
 use blyan_primitives::{
-    learning::{DeltaOutcome, Evaluations as _, RoundId},
-    pol::{Refusal, Reveal},
+    learning::{DeltaHeader, DeltaOutcome, Evaluations as _, ItemRange, RoundId},
+    pol::{Refusal, Reveal, Set},
 };
 use frame_support::{assert_noop, assert_ok, hypothetically};
 use polkadot_sdk::*;
@@ -89,6 +89,40 @@ fn what_most_cannot_fetch_is_not_measured() {
             verdict.deltas,
             [DeltaOutcome::Merged(1 << 15), DeltaOutcome::Withheld, DeltaOutcome::Merged(1 << 15)]
         );
+    });
+}
+
+#[test]
+fn no_more_is_measured_of_a_deltas_own_data_than_it_has() {
+    ext().execute_with(|| {
+        let of = |count| {
+            let delta = delta(1);
+            DeltaHeader { data: ItemRange { count, ..delta.data }, ..delta }
+        };
+        // The Pact asks for more than it did when they were submitted.
+        ThePact::mutate(|pact| pact.rounds.own_items = 5);
+        start(vec![of(3), of(4), of(6)]);
+        run_to_next_phase();
+        let vote = |available| {
+            for who in members() {
+                Pol::vote_availability(RuntimeOrigin::signed(who), ROUND, available, false).unwrap();
+            }
+            assert_eq!(run_to_next_phase(), Phase::Commit);
+        };
+        vote(0b110);
+        let Evaluation { layout, sources, seed, deltas, .. } = evaluation();
+        assert_eq!((layout.own, layout.deltas), (4, 2));
+        let own: Vec<ItemRange> = deltas.iter().map(|(_, range)| *range).collect();
+        for number in 0..2 {
+            assert_eq!(sources.items(&layout, &seed, &own, Set::Own(number)).len(), 4);
+        }
+        // Nobody evaluates. The next committee may have others.
+        run_to_next_phase();
+        assert_eq!(run_to_next_phase(), Phase::Waiting);
+        assert_eq!(evaluation().layout.own, 5);
+        run_to_next_phase();
+        vote(0b100);
+        assert_eq!(evaluation().layout.own, 5);
     });
 }
 

@@ -1,11 +1,5 @@
 use crate::{mock::*, Drawable, Event, Purpose};
-use blyan_primitives::{
-    dispute::example::ITEMS,
-    ids::ContentHash,
-    learning::ItemSets,
-    pol::{ItemBlock, MAX_SETS},
-    trace::Part,
-};
+use blyan_primitives::{dispute::example::ITEMS, ids::ContentHash, learning::ItemSets, pol::MAX_SETS, trace::Part};
 use frame_support::{assert_noop, assert_ok};
 use polkadot_sdk::*;
 use sp_runtime::DispatchError::BadOrigin;
@@ -49,9 +43,13 @@ fn only_items_of_the_right_length_are_measured_on() {
 #[test]
 fn there_are_no_more_sets_than_can_be_drawn_from() {
     ext().execute_with(|| {
-        let many = vec![ItemBlock { block: ContentHash::default(), items: 1 }; MAX_SETS as usize];
-        Drawable::<Test>::insert(Purpose::Training, blyan_primitives::pol::ItemBlocks::truncate_from(many));
-        Pol::remove_set(Origin::root(), items()).unwrap();
-        assert_noop!(Pol::add_set(Origin::root(), items(), Purpose::Training), E::TooManySets);
+        let add = |number| Pol::add_set(Origin::root(), register_items(number, 9), Purpose::Training);
+        for number in 0..MAX_SETS as u8 {
+            assert_ok!(add(number));
+        }
+        assert_noop!(frame_support::storage::with_storage_layer(|| add(100)), E::TooManySets);
+        // There can be others beside them.
+        Pol::do_try_state().unwrap();
+        assert_ok!(Pol::add_set(Origin::root(), register_items(100, 9), Purpose::General));
     });
 }

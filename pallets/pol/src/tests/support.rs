@@ -13,6 +13,11 @@ pub(crate) const BASE: u64 = 10 * 4 * LOSS_UNITS as u64;
 /// What deltas gain: half a nat a position.
 pub(crate) const GAIN: u64 = 2 * LOSS_UNITS as u64;
 pub(crate) const SALT: [u8; 32] = [5; 32];
+/// Who has the keys of hidden sets.
+pub(crate) const STEWARD: u64 = 50;
+/// What hidden sets are encrypted as.
+pub(crate) const ENCRYPTED: ContentHash = ContentHash([0xee; 32]);
+pub(crate) const KEY: [u8; 32] = [0x4b; 32];
 
 pub(crate) fn evaluation() -> EvaluationOf<Test> {
     Evaluations::<Test>::get(ROUND).unwrap()

@@ -120,6 +120,15 @@ fn weights(kind: BlockKind, tensors: &[Tensor], noise: &mut Noise) -> File {
 pub const ITEMS: u32 = 16;
 /// Tokens of each.
 pub const ITEM_TOKENS: u32 = 5;
+/// Items of each of the smaller blocks of items.
+pub const FEW_ITEMS: u32 = 4;
+
+/// A block of so many items.
+fn items(count: u32, noise: &mut Noise) -> File {
+    let tokens: Vec<u8> = (0..count * ITEM_TOKENS).flat_map(|_| (noise.next() % 17_000).to_le_bytes()).collect();
+    let shape = vec![count, ITEM_TOKENS];
+    file(BlockKind::Items, vec![(TOKENS.into(), DType::U32, Layout::RowMajor, shape, tokens)])
+}
 
 /// The model's blocks, those in its slots, and the item.
 pub struct World {
@@ -131,6 +140,8 @@ pub struct World {
     pub experts: Vec<ContentHash>,
     /// A block of items that are longer.
     pub longer: ContentHash,
+    /// Smaller blocks of items.
+    pub smaller: Vec<ContentHash>,
     files: BTreeMap<ContentHash, File>,
 }
 
@@ -158,6 +169,7 @@ impl World {
             parts: BTreeMap::new(),
             experts: vec![],
             longer: ContentHash::default(),
+            smaller: vec![],
             files: BTreeMap::new(),
         };
         let mut add = |file: File| {
@@ -168,15 +180,13 @@ impl World {
         let trunk = add(weights(BlockKind::Trunk, &trunk, &mut noise));
         let router = add(weights(BlockKind::Router, &routers, &mut noise));
         let experts: Vec<ContentHash> = (0..4).map(|_| add(weights(BlockKind::Expert, &expert, &mut noise))).collect();
-        let count = ITEMS * ITEM_TOKENS;
-        let tokens: Vec<u8> = (0..count).flat_map(|_| (noise.next() % 17_000).to_le_bytes()).collect();
-        let shape = vec![ITEMS, ITEM_TOKENS];
-        let items = file(BlockKind::Items, vec![(TOKENS.into(), DType::U32, Layout::RowMajor, shape, tokens)]);
-        world.item.block = add(items);
+        world.item.block = add(items(ITEMS, &mut noise));
         let longer = vec![0; 4 * 2 * (ITEM_TOKENS as usize + 1)];
         let shape = vec![2, ITEM_TOKENS + 1];
         let longer = file(BlockKind::Items, vec![(TOKENS.into(), DType::U32, Layout::RowMajor, shape, longer)]);
-        world.longer = add(longer);
+        let longer = add(longer);
+        let smaller = (0..4).map(|_| add(items(FEW_ITEMS, &mut noise))).collect();
+        (world.longer, world.smaller) = (longer, smaller);
         world.parts.extend([(Part::Trunk, trunk), (Part::Router, router)]);
         for layer in 0..2u16 {
             // In the second layer two experts are one block.

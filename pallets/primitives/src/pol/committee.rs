@@ -4,6 +4,7 @@
 //! stake changes [`LEVELS`] nodes, and drawing a seat reads as many, however many evaluators there are.
 
 use super::Draw;
+use crate::pact::Ppm;
 use alloc::{collections::BTreeMap, vec::Vec};
 
 /// Children of a node.
@@ -71,6 +72,11 @@ pub fn draw(nodes: &impl StakeNodes, seats: u32, draw: &mut Draw) -> Vec<u32> {
         drawn.push(leaf);
     }
     drawn
+}
+
+/// Whether so many of all members are enough of them.
+pub fn is_share(some: u32, all: u32, share: Ppm) -> bool {
+    u64::from(some).saturating_mul(Ppm::ONE.0.into()) >= u64::from(all).saturating_mul(share.0.into())
 }
 
 /// Nodes, and what is changed of them here alone.
@@ -183,6 +189,15 @@ mod tests {
         for (leaf, stake) in stakes {
             assert!((counts[&leaf] - 1_000 * stake as i32).abs() < 225, "{counts:?}");
         }
+    }
+
+    #[test]
+    fn a_share_of_members_is_reached_or_it_is_not() {
+        let two_thirds = Ppm(666_667);
+        assert!(is_share(35, 51, two_thirds) && !is_share(34, 51, two_thirds));
+        // Just above two thirds: two of three are less.
+        assert!(is_share(3, 3, two_thirds) && !is_share(2, 3, two_thirds));
+        assert!(is_share(0, 0, two_thirds) && is_share(u32::MAX, u32::MAX, Ppm::ONE));
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod scores;
 mod verdict;
 
 pub use committee::{
-    all as all_stakes, draw as draw_committee, put as put_stake, StakeNodes, Sums, FANOUT, LEVELS, MAX_LEAVES,
+    all as all_stakes, draw as draw_committee, is_share, put as put_stake, StakeNodes, Sums, FANOUT, LEVELS, MAX_LEAVES,
 };
 pub use draw::{item_seed, Draw};
 pub use items::{ItemBlock, ItemBlocks, Sources, MAX_SETS};

@@ -20,6 +20,8 @@ const ONE: u32 = 1 << 16;
 pub struct RewardShares {
     /// Of the learners whose deltas are merged, together.
     pub learners: Ppm,
+    /// Of the aggregators that took merged deltas over from their learners, together.
+    pub aggregators: Ppm,
     /// Of who makes the accepted blocks and publishes them.
     pub primary: Ppm,
     /// Of the evaluators, together.
@@ -27,13 +29,13 @@ pub struct RewardShares {
 }
 
 impl RewardShares {
-    /// Those of the Pact. The primary has the regional aggregator's share beside its own: rounds name no aggregator, and it is
-    /// the primary who has done its work. The share of the data sets behind a delta is paid to nobody until sets of data have
+    /// Those of the Pact. The share of the data sets behind a delta is paid to nobody until sets of data have
     /// owners on chain; it stays in the pool, and is there for later rounds.
     pub const fn of(rules: &Rules) -> Self {
         Self {
             learners: rules.learner,
-            primary: Ppm(rules.primary.0.saturating_add(rules.aggregator.0)),
+            aggregators: rules.aggregator,
+            primary: rules.primary,
             evaluators: rules.evaluators,
         }
     }
@@ -44,6 +46,8 @@ impl RewardShares {
 pub struct Reward {
     /// To each learner, in the order of the deltas.
     pub learners: Vec<u128>,
+    /// To the aggregator of each.
+    pub aggregators: Vec<u128>,
     /// To who publishes what was accepted.
     pub primary: u128,
     /// To each evaluator.
@@ -65,17 +69,24 @@ pub fn reward_total(most: u128, gain: i64, available: u128) -> u128 {
 pub fn split_reward(total: u128, weights: &[u32], evaluators: u32, shares: &RewardShares) -> Reward {
     let learners = shares.learners.of(total);
     let left = total.saturating_sub(learners);
+    let aggregators = shares.aggregators.of(total).min(left);
+    let left = left.saturating_sub(aggregators);
     let primary = shares.primary.of(total).min(left);
     let left = left.saturating_sub(primary);
     let evaluator = shares.evaluators.of(total).min(left).checked_div(evaluators.into()).unwrap_or(0);
 
-    let mut unpaid = learners;
+    Reward { learners: by_weight(learners, weights), aggregators: by_weight(aggregators, weights), primary, evaluator }
+}
+
+/// Splits an amount by weights in parts of 2^16.
+fn by_weight(all: u128, weights: &[u32]) -> Vec<u128> {
+    let mut unpaid = all;
     let mut pay = |weight: &u32| {
-        let amount = weighted(learners, *weight).min(unpaid);
+        let amount = weighted(all, *weight).min(unpaid);
         unpaid = unpaid.saturating_sub(amount);
         amount
     };
-    Reward { learners: weights.iter().map(&mut pay).collect(), primary, evaluator }
+    weights.iter().map(&mut pay).collect()
 }
 
 /// `weight` parts of 2^16 of an amount, at most all of it.
@@ -100,7 +111,9 @@ mod tests {
     const SHARES: RewardShares = RewardShares::of(&Pact::default_for(NetworkKind::Public).learning);
 
     fn sum(reward: &Reward, evaluators: u32) -> u128 {
-        reward.learners.iter().sum::<u128>() + reward.primary + reward.evaluator * u128::from(evaluators)
+        reward.learners.iter().chain(&reward.aggregators).sum::<u128>()
+            + reward.primary
+            + reward.evaluator * u128::from(evaluators)
     }
 
     #[test]
@@ -123,15 +136,16 @@ mod tests {
     #[test]
     fn a_reward_is_split_by_the_pacts_shares() {
         let reward = split_reward(1_000, &[1 << 14, 0, 3 << 14], 4, &SHARES);
-        // The aggregator's 50 are the primary's, and the 100 of the data sets are not paid.
-        assert_eq!(reward, Reward { learners: vec![150, 0, 450], primary: 100, evaluator: 50 });
-        assert_eq!(sum(&reward, 4), 900);
+        // The 100 of the data sets are not paid, and rounding leaves one.
+        let (learners, aggregators) = (vec![150, 0, 450], vec![12, 0, 37]);
+        assert_eq!(reward, Reward { learners, aggregators, primary: 50, evaluator: 50 });
+        assert_eq!(sum(&reward, 4), 899);
     }
 
     #[test]
     fn without_evaluators_or_deltas_nothing_is_paid_to_them() {
         let reward = split_reward(1_000, &[], 0, &SHARES);
-        assert_eq!(reward, Reward { learners: vec![], primary: 100, evaluator: 0 });
+        assert_eq!(reward, Reward { learners: vec![], aggregators: vec![], primary: 50, evaluator: 0 });
     }
 
     proptest! {
@@ -151,15 +165,20 @@ mod tests {
         #[test]
         fn parts_are_never_more_than_the_whole(
             total: u128, weights in prop::collection::vec(any::<u32>(), 0..40), evaluators: u32,
-            learners: u32, primary: u32, evaluating: u32,
+            learners: u32, aggregating: u32, primary: u32, evaluating: u32,
         ) {
-            let shares =
-                RewardShares { learners: Ppm(learners), primary: Ppm(primary), evaluators: Ppm(evaluating) };
+            let shares = RewardShares {
+                learners: Ppm(learners),
+                aggregators: Ppm(aggregating),
+                primary: Ppm(primary),
+                evaluators: Ppm(evaluating),
+            };
             let reward = split_reward(total, &weights, evaluators, &shares);
-            let parts = reward.learners.iter().try_fold(reward.primary, |sum, part| sum.checked_add(*part));
+            let deltas = reward.learners.iter().chain(&reward.aggregators);
+            let parts = deltas.copied().try_fold(reward.primary, |sum: u128, part| sum.checked_add(part));
             let all = reward.evaluator.checked_mul(evaluators.into()).and_then(|all| parts?.checked_add(all));
             prop_assert!(all.is_some_and(|all| all <= total), "{:?}", reward);
-            prop_assert_eq!(reward.learners.len(), weights.len());
+            prop_assert_eq!([reward.learners.len(), reward.aggregators.len()], [weights.len(); 2]);
         }
 
         #[test]
@@ -172,7 +191,7 @@ mod tests {
             let reward = split_reward(total, &weights, evaluators, &SHARES);
             let lineage = Ppm(100_000).of(total);
             let kept = total - lineage - sum(&reward, evaluators);
-            prop_assert!(kept <= weights.len() as u128 + u128::from(evaluators) + 3, "{}", kept);
+            prop_assert!(kept <= 2 * weights.len() as u128 + u128::from(evaluators) + 4, "{}", kept);
             for (weight, amount) in weights.iter().zip(&reward.learners) {
                 prop_assert_eq!(*amount, (Ppm(600_000).of(total) * u128::from(*weight)) >> 16);
             }

@@ -14,6 +14,10 @@ use scale_info::TypeInfo;
 const MICRO: i128 = 1_000_000;
 /// Squares of `MilliSigma` to one.
 const MILLI_SQUARED: u128 = 1_000_000;
+/// As many times what it gains on its own data can a delta gain on unseen items and be honest. Own data can be harder than what
+/// is asked for, and more mixed: a learner of two languages gained 1.8 nats on both, and 2.5 on the one that was asked for. Who
+/// has trained on what is measured, and declares other data, gains next to nothing on that.
+const LEAK: u32 = 2;
 
 /// Why a delta is not merged, or a candidate not taken.
 #[derive(
@@ -98,17 +102,18 @@ impl Test {
         self.is_sure(beyond, confidence)
     }
 
-    /// Whether the mean gain is surely above that of another comparison, on items of its own.
-    fn is_above(&self, other: &Self, confidence: u32) -> bool {
-        // With sums a of n and b of m, and spreads A and B: (a m - b n)² ≥ c² (A m² / (n - 1) + B n² / (m - 1)). A unit of loss is
-        // far below any noise: without the last 12 bits of sums everything fits.
+    /// Whether the mean gain is surely above [`LEAK`] times that of another comparison, on items of its own.
+    fn is_leaked(&self, other: &Self, confidence: u32) -> bool {
+        // With sums a of n and b of m, spreads A and B, and q times: (a m - q b n)² ≥ c² (A m² / (n - 1) + q² B n² / (m - 1)). A
+        // unit of loss is far below any noise: without the last 12 bits of sums everything fits.
         let scaled = |test: &Self| {
             let items = u128::from(test.items);
             let spread = test.spread() >> 24;
             (i128::from(test.sums.gain) >> 12, items, spread)
         };
         let ((a, n, spread_a), (b, m, spread_b)) = (scaled(self), scaled(other));
-        let difference = a.saturating_mul(m as i128).saturating_sub(b.saturating_mul(n as i128));
+        let times = b.saturating_mul(LEAK.into());
+        let difference = a.saturating_mul(m as i128).saturating_sub(times.saturating_mul(n as i128));
         if difference <= 0 {
             return false;
         }
@@ -116,7 +121,8 @@ impl Test {
             spread.checked_div(own.saturating_sub(1)).unwrap_or(0).saturating_mul(other.saturating_pow(2))
         };
         let left = difference.unsigned_abs().saturating_pow(2).saturating_mul(MILLI_SQUARED);
-        let variance = part(spread_a, n, m).saturating_add(part(spread_b, m, n));
+        let others = part(spread_b, m, n).saturating_mul(u128::from(LEAK).saturating_pow(2));
+        let variance = part(spread_a, n, m).saturating_add(others);
         left >= u128::from(confidence).saturating_pow(2).saturating_mul(variance)
     }
 }
@@ -129,7 +135,7 @@ pub fn judge_delta(sums: &DeltaSums, layout: &Layout, rules: &Rules) -> Result<(
     let test = |sums, items| Test { sums, items, positions: layout.positions };
     let (trial, own) = (test(sums.trial, layout.trial), test(sums.own, layout.own));
     judge(trial, test(sums.general, layout.general), rules)?;
-    if trial.is_above(&own, rules.confidence) {
+    if trial.is_leaked(&own, rules.confidence) {
         return Err(Refusal::Leaked);
     }
     Ok(())
@@ -228,6 +234,8 @@ mod tests {
         for seed in 0..50 {
             assert_eq!(delta(0.2, 0.1, 0.22, seed), Ok(()));
             assert_eq!(delta(0.2, 0.0, 0.2, seed), Ok(()));
+            // Its own data is harder than what is asked for.
+            assert_eq!(delta(0.2, 0.0, 0.11, seed), Ok(()));
             assert_eq!(delta(-0.2, 0.1, 0.2, seed), Err(Refusal::NoGain));
             assert_eq!(delta(0.2, -0.1, 0.2, seed), Err(Refusal::Harmful));
             assert_eq!(delta(0.2, 0.1, 0.05, seed), Err(Refusal::Leaked));
@@ -278,7 +286,7 @@ mod tests {
             let c = f64::from(confidence) / 1000.0;
             let check = |found: bool, t: f64| (t - c).abs() < 1e-3 * c.abs() || found == (t >= c);
             prop_assert!(check(test(&x).is_sure(test(&x).sums.gain.into(), confidence), a / va.sqrt()));
-            prop_assert!(check(test(&x).is_above(&test(&y), confidence), (a - b) / (va + vb).sqrt()));
+            prop_assert!(check(test(&x).is_leaked(&test(&y), confidence), (a - 2.0 * b) / (va + 4.0 * vb).sqrt()));
             let allowed = f64::from(most) * 256.0 * f64::from(LOSS_UNITS) / 1e6;
             prop_assert!(check(test(&x).is_worse_by(most, confidence), (-a - allowed) / va.sqrt()));
         }
@@ -286,7 +294,7 @@ mod tests {
         #[test]
         fn the_largest_sums_do_not_overflow(gain: i64, squares: u128, items in 2u32..=512, positions in 1u32..=1024) {
             let test = Test { sums: Paired { gain, squares }, items, positions };
-            let _ = (test.gains(1), test.is_sure(gain.into(), 6000), test.is_worse_by(9, 6000), test.is_above(&test, 6000));
+            let _ = (test.gains(1), test.is_sure(gain.into(), 6000), test.is_worse_by(9, 6000), test.is_leaked(&test, 6000));
             let _ = released_gain(&test.sums, items, positions);
         }
 

@@ -21,13 +21,16 @@ pub(crate) fn encode(runtime: &Runtime, call: LearningCall) -> Result<Encoded> {
         LearningCall::OpenRound { slot, spec } => {
             checked(runtime, EXPERTS, "open_round", experts.open_round(Static(slot), Static(spec)))
         },
-        LearningCall::SubmitDelta { round, header } => {
-            checked(runtime, EXPERTS, "submit_delta", experts.submit_delta(round, Static(header)))
+        LearningCall::SubmitDelta { round, header, aggregator } => {
+            let payload = experts.submit_delta(round, Static(header), aggregator);
+            checked(runtime, EXPERTS, "submit_delta", payload)
         },
         LearningCall::Publish { round, master, serving } => {
             let payload = experts.publish(round, BoundedVec(master), BoundedVec(serving));
             checked(runtime, EXPERTS, "publish", payload)
         },
+        LearningCall::Stand => checked(runtime, EXPERTS, "stand", experts.stand()),
+        LearningCall::StandDown { who } => checked(runtime, EXPERTS, "stand_down", experts.stand_down(who)),
         LearningCall::Enrol => checked(runtime, POL, "enrol", pol.enrol()),
         LearningCall::LeaveEvaluators => checked(runtime, POL, "leave", pol.leave()),
         LearningCall::Refresh { who } => checked(runtime, POL, "refresh", pol.refresh(who)),

@@ -82,6 +82,18 @@ fn experts_event(runtime: &Runtime, event: &Raw<'_, BlyanConfig>) -> Result<Opti
             let events::Rewarded { round, who, work: what, amount } = fields(event)?;
             LearningEvent::Rewarded { round, who, work: work(what), amount }
         },
+        "Stands" => {
+            let events::Stands { who } = fields(event)?;
+            LearningEvent::Stands { who }
+        },
+        "StandsDown" => {
+            let events::StandsDown { who } = fields(event)?;
+            LearningEvent::StandsDown { who }
+        },
+        "PrimariesElected" => {
+            let events::PrimariesElected { round, primaries } = fields(event)?;
+            LearningEvent::PrimariesElected { round, primaries }
+        },
         "RoundRemoved" => {
             let events::RoundRemoved { round } = fields(event)?;
             LearningEvent::RoundRemoved { round }

@@ -60,7 +60,12 @@ pub(super) fn round(round: experts::Round<u32>) -> Round {
 }
 
 pub(super) fn delta(delta: experts::Delta<AccountId>) -> Delta {
-    Delta { learner: delta.learner, header: delta.header.0, outcome: delta.outcome.map(|outcome| outcome.0) }
+    Delta {
+        learner: delta.learner,
+        header: delta.header.0,
+        aggregator: delta.aggregator,
+        outcome: delta.outcome.map(|outcome| outcome.0),
+    }
 }
 
 fn lateness(lateness: experts::Lateness) -> Lateness {
@@ -75,6 +80,7 @@ fn work(work: experts::Work) -> Work {
         experts::Work::Delta => Work::Delta,
         experts::Work::Publication => Work::Publication,
         experts::Work::Evaluation => Work::Evaluation,
+        experts::Work::Aggregation => Work::Aggregation,
     }
 }
 

@@ -29,7 +29,7 @@ fn every_call() -> Vec<LearningCall> {
     let (evaluation, game, side, who) = (7, 1, Side::Second, AccountId::from([9; 32]));
     vec![
         LearningCall::OpenRound { slot: slot(), spec: SpecId([11; 32]) },
-        LearningCall::SubmitDelta { round: 300, header: header() },
+        LearningCall::SubmitDelta { round: 300, header: header(), aggregator: None },
         LearningCall::Publish { round: 300, master: block_header(), serving: block_header() },
         LearningCall::Enrol,
         LearningCall::LeaveEvaluators,
@@ -45,6 +45,8 @@ fn every_call() -> Vec<LearningCall> {
         LearningCall::PostTrace { evaluation, root: [6; 32], losses: vec![1, 2, 3], proof: vec![[7; 32]; 2] },
         LearningCall::Play { evaluation, game, side, told: Move::Nodes(vec![[8; 32]; 3].try_into().unwrap()) },
         LearningCall::Settle { evaluation, game, side, evidence: evidence() },
+        LearningCall::Stand,
+        LearningCall::StandDown { who: AccountId::from([9; 32]) },
     ]
 }
 
@@ -70,11 +72,19 @@ fn the_journal_reads_what_it_has_written() {
 fn learners_calls_are_encoded_as_the_chain_reads_them() {
     let open = LearningCall::OpenRound { slot: slot(), spec: SpecId([11; 32]) };
     assert_eq!(arguments(open), (slot(), SpecId([11; 32])).encode());
-    let submit = LearningCall::SubmitDelta { round: 300, header: header() };
-    assert_eq!(arguments(submit), (Compact(300u32), header()).encode());
+    for aggregator in [None, Some(AccountId::from([9; 32]))] {
+        let submit = LearningCall::SubmitDelta { round: 300, header: header(), aggregator };
+        assert_eq!(arguments(submit), (Compact(300u32), header(), aggregator).encode());
+    }
     let other = [block_header(), vec![]].concat();
     let publish = LearningCall::Publish { round: 1, master: block_header(), serving: other.clone() };
     assert_eq!(arguments(publish), (Compact(1u32), block_header(), other).encode());
+}
+
+#[test]
+fn aggregators_calls_are_encoded_as_the_chain_reads_them() {
+    assert!(arguments(LearningCall::Stand).is_empty());
+    assert_eq!(arguments(LearningCall::StandDown { who: AccountId::from([9; 32]) }), [9; 32]);
 }
 
 #[test]

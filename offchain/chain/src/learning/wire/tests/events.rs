@@ -84,7 +84,7 @@ fn every_event_of_rounds_and_of_their_evaluation_is_known() {
             assert!(known.insert(event.encode()[..2].to_vec()), "{pallet}.{} is told as another", variant.name);
         }
     }
-    assert_eq!(known.len(), 16 + 29);
+    assert_eq!(known.len(), 19 + 29);
 }
 
 #[test]
@@ -120,6 +120,17 @@ fn the_life_of_a_round_is_told() {
     assert_eq!(event, LearningEvent::RoundRejected { round: 3, reason: Refusal::Leaked });
     let event = learned("Experts", "Rewarded", (3u32, learner, 2u8, 5u128));
     assert_eq!(event, LearningEvent::Rewarded { round: 3, who: learner, work: Work::Evaluation, amount: 5 });
+    let event = learned("Experts", "Rewarded", (3u32, learner, 3u8, 5u128));
+    assert_eq!(event, LearningEvent::Rewarded { round: 3, who: learner, work: Work::Aggregation, amount: 5 });
+}
+
+#[test]
+fn elections_are_told() {
+    let [who, other] = [8, 9].map(|byte| AccountId::from([byte; 32]));
+    assert_eq!(learned("Experts", "Stands", who), LearningEvent::Stands { who });
+    assert_eq!(learned("Experts", "StandsDown", who), LearningEvent::StandsDown { who });
+    let event = learned("Experts", "PrimariesElected", (3u32, vec![other, who]));
+    assert_eq!(event, LearningEvent::PrimariesElected { round: 3, primaries: vec![other, who] });
 }
 
 #[test]

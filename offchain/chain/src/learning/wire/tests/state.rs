@@ -21,7 +21,7 @@ fn stored<A: Address>(address: A, bytes: impl Encode) -> A::Value {
 }
 
 fn shares() -> RewardShares {
-    RewardShares { learners: Ppm(600_000), primary: Ppm(100_000), evaluators: Ppm(200_000) }
+    RewardShares { learners: Ppm(600_000), aggregators: Ppm(50_000), primary: Ppm(50_000), evaluators: Ppm(200_000) }
 }
 
 /// A round that is open, as the chain keeps it, up to its phase.
@@ -79,9 +79,11 @@ impl Encode for Raw {
 fn deltas_are_read_with_what_was_found_of_them() {
     let learner = AccountId::from([9; 32]);
     let outcome = Some(DeltaOutcome::Refused(Refusal::Copied));
-    let deltas = stored(blyan::storage().experts().deltas(), vec![(learner, header(), outcome)]);
-    let deltas: Vec<Delta> = deltas.0.into_iter().map(wire::delta).collect();
-    assert_eq!(deltas, [Delta { learner, header: header(), outcome }]);
+    for aggregator in [None, Some(AccountId::from([8; 32]))] {
+        let deltas = stored(blyan::storage().experts().deltas(), vec![(learner, header(), aggregator, outcome)]);
+        let deltas: Vec<Delta> = deltas.0.into_iter().map(wire::delta).collect();
+        assert_eq!(deltas, [Delta { learner, header: header(), aggregator, outcome }]);
+    }
 }
 
 fn sources() -> Sources {
@@ -219,7 +221,7 @@ fn a_round_is_shown_in_json() {
     assert_eq!(shown["phase"]["over"]["outcome"], json!({ "rejected": "no_gain" }));
     assert_eq!(in_json(round(RoundPhase::Evaluating))["phase"], json!("evaluating"));
     let learner = AccountId::from([9; 32]);
-    let delta = in_json(Delta { learner, header: header(), outcome: Some(DeltaOutcome::Withheld) });
+    let delta = in_json(Delta { learner, header: header(), aggregator: None, outcome: Some(DeltaOutcome::Withheld) });
     assert_eq!(delta["learner"], json!(learner.to_string()));
     assert_eq!((&delta["outcome"], &delta["header"]["codec"]), (&json!("withheld"), &json!("sparse")));
 }

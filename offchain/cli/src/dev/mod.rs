@@ -1,14 +1,18 @@
 //! `blyan dev`: a chain and its workers on this machine, from nothing to a finalized receipt.
 
+mod school;
+
 use crate::{
     api::{Answer, Api, ChatRequest, Message},
     chat::SYSTEM,
-    genesis, out,
+    data::Made,
+    genesis::{self, Wanted},
+    out,
     process::{Interrupted, Interrupts, Program, sibling},
     progress::Steps,
     receipt::wait_final,
 };
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use blyan_worker::{receipts::bundle::Anchor, run::longest_stop};
 use clap::Args;
 use serde::Serialize;
@@ -29,11 +33,18 @@ const GRACE: Duration = Duration::from_secs(20);
 /// Accounts that development chains endow, beside the validator's.
 const ACCOUNTS: [&str; 5] = ["//Bob", "//Charlie", "//Dave", "//Eve", "//Ferdie"];
 
+/// Roles of a learner's worker, and of those that evaluate deltas and publish what is accepted.
+const LEARNER: &str = "serve,gateway,train";
+const EVALUATOR: &str = "serve,gateway,evaluate,aggregate";
+/// Workers of a network that learns: a learner, and a committee of local networks.
+const LEARNING: u8 = 4;
+
 /// Run a chain and its workers on this machine.
 ///
 /// Starts one validator and some workers on a new chain, loads the genesis model into the block store (once; later runs
 /// find it there), and stays up until Ctrl-C. With --once, answers one prompt, waits until the receipt's anchor is
-/// finalized, and exits.
+/// finalized, and exits. With --learn, the network can be taught: `blyan train` then needs nothing but the first worker's
+/// account.
 #[derive(Args, Debug)]
 pub struct DevArgs {
     /// Answer this prompt, wait for its receipt's finality, and exit.
@@ -42,9 +53,15 @@ pub struct DevArgs {
     /// With --once: print one JSON object on standard output.
     #[arg(long, requires = "once")]
     json: bool,
-    /// Workers to start. Each but the first fetches the model from the first, verifying every tile.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
-    workers: u8,
+    /// Workers to start. Each but the first fetches the model from the first, verifying every tile [default: 1; with --learn 4]
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=5))]
+    workers: Option<u8>,
+    /// Make data sets of these texts, and let all workers but the first evaluate deltas that are trained on them.
+    ///
+    /// A file or folder as `blyan data pack` takes them; can be given more than once. Of ten documents seven are trained on, two
+    /// are held out, and one stands for what the model could do before.
+    #[arg(long, value_name = "FILE|FOLDER", conflicts_with = "once")]
+    learn: Vec<PathBuf>,
     /// Use the tiny test model, which answers nonsense at once.
     #[arg(long)]
     tiny: bool,
@@ -95,6 +112,18 @@ struct Report {
     decode_tokens_per_second: f64,
 }
 
+impl DevArgs {
+    /// How many workers there are to be.
+    fn workers(&self) -> Result<u8> {
+        let workers = self.workers.unwrap_or(if self.learn.is_empty() { 1 } else { LEARNING });
+        ensure!(
+            self.learn.is_empty() || workers >= LEARNING,
+            "a network that learns has {LEARNING} workers at least: one that trains, and a committee of three"
+        );
+        Ok(workers)
+    }
+}
+
 /// A development network. Its processes end with it.
 struct Network {
     node: Option<Program>,
@@ -102,6 +131,8 @@ struct Network {
     rpc: String,
     apis: Vec<String>,
     folder: Folder,
+    /// Sets of texts that it learns with.
+    sets: Vec<Made>,
     /// Whether everything is started.
     up: bool,
 }
@@ -156,10 +187,20 @@ impl Network {
             },
             None => Folder::Temporary(tempfile::Builder::new().prefix("blyan-dev-").tempdir()?),
         };
-        Ok(Self { node: None, workers: Vec::new(), rpc: String::new(), apis: Vec::new(), folder, up: false })
+        Ok(Self {
+            node: None,
+            workers: Vec::new(),
+            rpc: String::new(),
+            apis: Vec::new(),
+            folder,
+            sets: Vec::new(),
+            up: false,
+        })
     }
 
     async fn run(&mut self, args: &DevArgs, steps: &Steps) -> Result<()> {
+        // Before anything is started.
+        args.workers()?;
         self.start(args, steps).await?;
         self.up = true;
         self.serve(args, steps).await
@@ -169,10 +210,18 @@ impl Network {
         let store = args.store.clone().map_or_else(genesis::default_store, Ok)?;
         steps.begin("starting the node");
         self.start_node(args).await?;
-        genesis::ensure_in_store(&self.rpc, &store, args.model.as_deref(), args.tiny, steps).await?;
-        for (index, account) in (0..args.workers).zip(ACCOUNTS) {
-            steps.begin(&format!("starting worker {} of {}", index + 1, args.workers));
+        let wanted = if args.learn.is_empty() { Wanted::Serving } else { Wanted::Masters };
+        genesis::ensure_in_store(&self.rpc, &store, args.model.as_deref(), args.tiny, wanted, steps).await?;
+        let workers = args.workers()?;
+        let accounts = ACCOUNTS.get(..workers.into()).context("there are not so many accounts")?;
+        for (index, account) in (0..workers).zip(accounts) {
+            steps.begin(&format!("starting worker {} of {workers}", index + 1));
             self.start_worker(args, index, account, &store).await?;
+        }
+        if let [_, evaluators @ ..] = accounts
+            && !args.learn.is_empty()
+        {
+            self.sets = school::open(&self.rpc, &store, &args.learn, evaluators, steps).await?;
         }
         Ok(())
     }
@@ -213,6 +262,10 @@ impl Network {
         // A person waits for the anchor: one receipt is a batch.
         arguments.extend(["--anchor-every", "1", "--anchor-interval", "1"].map(String::from));
         arguments.extend(["--drain-timeout".into(), DRAIN.as_secs().to_string()]);
+        if !args.learn.is_empty() {
+            let roles = if index == 0 { LEARNER } else { EVALUATOR };
+            arguments.extend(["--roles", roles].map(String::from));
+        }
         if let Some(first) = self.apis.first() {
             arguments.extend(["--peers".into(), first.clone()]);
         }
@@ -275,6 +328,15 @@ impl Network {
             out::line(format_args!("  {} chat --api {api}", blyan.display()))?;
             out::line(format_args!("  curl {api}/v1/chat/completions -H 'content-type: application/json' \\"))?;
             out::line(r#"    -d '{"model":"default","messages":[{"role":"user","content":"Hello"}]}'"#)?;
+            if let Some(learner) = ACCOUNTS.first().filter(|_| !self.sets.is_empty()) {
+                let store = args.store.clone().map_or_else(genesis::default_store, Ok)?;
+                let (program, store) = (blyan.display(), store.display());
+                out::line("")?;
+                for set in &self.sets {
+                    out::line(format_args!("  {:13} {} items   {}", set.purpose.text(), set.items, set.block))?;
+                }
+                out::line(format_args!("\n  {program} train --key {learner} --store {store} --rpc {}", self.rpc))?;
+            }
         }
         Ok(())
     }
