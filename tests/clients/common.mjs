@@ -57,6 +57,15 @@ export const when = async (query, accept) => {
   return value;
 };
 
+// The next head.
+export const nextHead = (api) => {
+  let first;
+  return when(
+    (callback) => api.rpc.chain.subscribeNewHeads(callback),
+    ({ number }) => number.toNumber() > (first ??= number.toNumber()),
+  );
+};
+
 // Where each API is connected to.
 const urls = new WeakMap();
 

@@ -9,7 +9,7 @@ use blyan_chain::{
 use blyan_cli::genesis;
 use blyan_learning::{
     block::ExpertDelta,
-    delta::{Factors, LowRank, Shape, Update},
+    delta::{Dense, Factors, LowRank, Shape, Update},
     fold::{WHOLE, fold},
     items,
     train::{Change, DataSet, Device, Manifest, Matrices, Settings, Trainer},
@@ -118,7 +118,7 @@ fn babble(count: usize, seed: u64) -> Vec<Vec<u32>> {
     (0..count).map(|_| (0..ITEM_TOKENS).map(|_| 128 + noise.draw() % 128).collect()).collect()
 }
 
-/// Items of the training set in the one language, and as many in the other; babble comes after them.
+/// Items of the training set in the one language, and as many in the other.
 pub const TEXTS: u32 = 32;
 
 /// The network.
@@ -133,6 +133,8 @@ pub struct School {
     pub sudo: Hand,
     /// The training set, and its texts.
     pub training: (ContentHash, Vec<Vec<u32>>),
+    /// A training set that nobody can learn.
+    pub babble: ContentHash,
     /// The held-out set, and its texts.
     pub held_out: (ContentHash, Vec<Vec<u32>>),
     /// Where everything is.
@@ -140,36 +142,42 @@ pub struct School {
 }
 
 impl School {
-    /// Starts a node and workers of `evaluators`, and registers sets of items. Everybody has all blocks that are there at first.
+    /// Starts a node and workers of `evaluators`, which aggregate too, and registers sets of items. Everybody has all blocks that
+    /// are there at first.
     pub async fn open(base: &Path, evaluators: &[&'static str]) -> Result<Self> {
+        Self::open_with(base, evaluators, "serve,gateway,evaluate,aggregate").await
+    }
+
+    /// The same, with these roles of evaluators' workers.
+    pub async fn open_with(base: &Path, evaluators: &[&'static str], roles: &str) -> Result<Self> {
         let node = Node::tiny(base).await?;
         let client = ChainClient::connect(&node.rpc, ChainOptions::default()).await?;
         let sudo = Hand::new(&client, "//Alice").await?;
-        let texts = [language(b'a', TEXTS as usize, 1), language(b'A', TEXTS as usize, 2), babble(32, 3)].concat();
-        let held_out = [language(b'a', 40, 4), language(b'A', 40, 5)].concat();
+        let texts = [language(b'a', TEXTS as usize, 1), language(b'A', TEXTS as usize, 2)].concat();
+        // What is asked for is the one language; the other is what the model must not get worse at.
+        let held_out = language(b'a', 80, 4);
         let block = |texts: &[Vec<u32>]| items::write(texts, ITEM_TOKENS as u32);
         let sets = [
             (Purpose::Training, block(&texts)?),
+            (Purpose::Training, block(&babble(32, 3))?),
             (Purpose::HeldOut, block(&held_out)?),
             (Purpose::General, block(&language(b'A', 32, 6))?),
         ];
         let mut workers = BTreeMap::new();
         for account in evaluators {
             let folder = base.join(&account[2..]);
-            let args = ["--roles", "serve,gateway,evaluate,aggregate"];
-            workers.insert(*account, Self::worker(&node, &folder, account, &args, &sets).await?);
+            workers.insert(*account, Self::worker(&node, &folder, account, &["--roles", roles], &sets).await?);
         }
         let mut calls = Vec::new();
-        for (purpose, block) in &sets {
+        for (number, (purpose, block)) in sets.iter().enumerate() {
             let header = Call::register_block(block.header_bytes().to_vec(), None, None)?;
-            calls.push(sudo.begin(&format!("register/{purpose}"), header).await?);
+            calls.push(sudo.begin(&format!("register/{number}"), header).await?);
             let add = LearningCall::AddSet { block: block.hash(), purpose: *purpose };
-            calls.push(sudo.begin(&format!("add/{purpose}"), Call::from(add).sudo()).await?);
+            calls.push(sudo.begin(&format!("add/{number}"), Call::from(add).sudo()).await?);
         }
         let mut bonds = JoinSet::new();
         for account in evaluators {
-            let (rpc, account) = (node.rpc.clone(), *account);
-            bonds.spawn(async move { blyan(&["stake", "worker", "1000", "--key", account, "--rpc", &rpc]).await });
+            bonds.spawn(bond(node.rpc.clone(), account));
         }
         for id in calls {
             sudo.end(&id).await?;
@@ -177,13 +185,14 @@ impl School {
         while let Some(bonded) = bonds.join_next().await {
             bonded??;
         }
-        let [(_, training), (_, held_out_block), _] = sets;
+        let [(_, training), (_, babble), (_, held_out_block), _] = sets;
         let school = Self {
             node,
             client,
             evaluators: workers,
             sudo,
             training: (training.hash(), texts),
+            babble: babble.hash(),
             held_out: (held_out_block.hash(), held_out),
             base: base.to_owned(),
         };
@@ -219,6 +228,29 @@ impl School {
         let key = Key::from_uri(account)?.account();
         self.wait(START, "a learner to be registered", async |state| Ok(state.worker(&key).await?)).await?;
         Ok(worker)
+    }
+
+    /// Starts workers that only aggregate, and waits until they can be elected.
+    pub async fn aggregators(&self, accounts: &[&'static str]) -> Result<Vec<(&'static str, Worker)>> {
+        let mut workers = Vec::new();
+        for account in accounts {
+            let args = ["--roles", "serve,gateway,aggregate"];
+            let folder = self.base.join(&account[2..]);
+            workers.push((*account, Self::worker(&self.node, &folder, account, &args, &[]).await?));
+        }
+        let mut bonds: JoinSet<_> = accounts.iter().map(|account| bond(self.node.rpc.clone(), account)).collect();
+        while let Some(bonded) = bonds.join_next().await {
+            bonded??;
+        }
+        for account in accounts {
+            let key = Key::from_uri(account)?.account();
+            let is_there = async |state: &State| {
+                let is_online = state.worker(&key).await?.is_some_and(|worker| worker.online);
+                Ok(state.candidacy(&key).await?.filter(|_| is_online))
+            };
+            self.wait(2 * START, "an aggregator to stand, and to be online", is_there).await?;
+        }
+        Ok(workers)
     }
 
     /// Gives accounts money, and each a worker on chain with these roles that is reached at `url`.
@@ -371,6 +403,20 @@ impl Desk {
         Ok(ExpertDelta::new(self.shape, updates)?)
     }
 
+    /// What one delta changes, and the opposite of what another does.
+    pub fn without(&self, one: &ExpertDelta, other: &ExpertDelta) -> Result<ExpertDelta> {
+        let updates = Matrix::ALL.map(|matrix| {
+            let [rows, k] = matrix.shape(self.shape).map(|dimension| dimension as usize);
+            let (mut change, mut less) = (vec![0.0; rows * k], vec![0.0; rows * k]);
+            one.update(matrix).add_to(&mut change)?;
+            other.update(matrix).add_to(&mut less)?;
+            change.iter_mut().zip(less).for_each(|(change, less)| *change -= less);
+            Dense::quantise(&change, Shape { rows, k }).map(Update::Dense)
+        });
+        let [gate, up, down] = updates;
+        Ok(ExpertDelta::new(self.shape, [gate?, up?, down?])?)
+    }
+
     /// A change that nobody has trained.
     pub fn random(&self, seed: u64, size: f32) -> Result<ExpertDelta> {
         let mut noise = Noise::new(seed);
@@ -403,6 +449,11 @@ impl Desk {
     }
 }
 
+/// Puts at stake what a worker needs to take part in rounds.
+async fn bond(rpc: String, account: &'static str) -> Result<String> {
+    blyan(&["stake", "worker", "1000", "--key", account, "--rpc", &rpc]).await
+}
+
 fn worker_info(key: &Key, machine: &str, roles: Roles, url: &str) -> Result<WorkerInfo> {
     let peer_id: Vec<u8> = [0x00, 36].into_iter().chain([7; 36]).collect();
     let address = url.as_bytes().to_vec().try_into().map_err(|_| anyhow::anyhow!("{url} is too long"))?;
@@ -430,7 +481,7 @@ pub async fn submit(
     header: &DeltaHeader,
     block: Option<(&VerifiedBlock, &Store)>,
 ) -> Result<Vec<Event>> {
-    let call = LearningCall::SubmitDelta { round, header: header.clone() };
+    let call = LearningCall::SubmitDelta { round, header: header.clone(), aggregator: None };
     let events = hand.call(&format!("submit/{round}/{}", header.block), call).await?;
     if let Some((block, store)) = block {
         store.put_verified(block)?;
