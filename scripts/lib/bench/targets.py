@@ -13,6 +13,9 @@ ours = [row for row in rows if row["bench"] == "model"]
 theirs = [row for row in rows if row["bench"] == "llama" and row.get("weights") == "Q8_0"]
 transfers = [row for row in rows if row["bench"] == "throughput" and "over_solochain" in row]
 tiles = {row["operation"]: row for row in rows if row["bench"] == "blocks"}
+# Committees of the default size, with 33 % of the stake colluding: of endlessly many equal stakes, and as others lie.
+default = [row for row in rows if row.get("members") == 51 and row.get("colluding") == 0.33]
+captured = [("very many equal stakes" if row["table"] == "capture" else row["stakes"], row["captured"]) for row in default]
 
 
 def best(of, key):
@@ -74,3 +77,5 @@ if transfers:
         ">= 1",
         least=1,
     )
+for stakes, chance in captured:
+    target(f"capture of a committee of 51 with 33 % of the stake: {stakes}", chance, "< 0.000001", below=1e-6)
