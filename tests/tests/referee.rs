@@ -1,7 +1,7 @@
 //! Two evaluators of three say the same, and it is wrong: the chain finds for the third.
 
 use anyhow::{Context, Result};
-use blyan_chain::{Call, Delta, EvaluationPhase as Phase, Key, LearningCall, RoundOutcome, StakingCall, State};
+use blyan_chain::{Call, EvaluationPhase as Phase, Key, LearningCall, RoundOutcome, StakingCall, State};
 use blyan_cli::genesis::open_store;
 use blyan_e2e::{
     folder,
@@ -11,14 +11,14 @@ use blyan_learning::evaluate::{Blocks, Evaluation, Outcome, ScoreCache, Task};
 use blyan_model::trace::Recorded;
 use blyan_primitives::{
     dispute::{Game, Move, STRIDE, Side, Stage},
-    ids::ContentHash,
-    learning::{DeltaInfo, DeltaOutcome, ItemRange, RoundId},
+    learning::{DeltaOutcome, ItemRange, RoundId},
     merkle::{Digest, Tree, leaf_hash},
     pol::{Cell, DeltaFinding, Finding, Reveal, Scores, Set, Target, commitment},
     trace::{LayerStep, Leaf, Step, Word},
     worker::Roles,
 };
 use blyan_store::Store;
+use blyan_worker::assignment::Assignment;
 use codec::Encode;
 use std::sync::Arc;
 use tokio::time::timeout;
@@ -80,30 +80,15 @@ impl Forged {
     }
 }
 
-fn info(delta: &Delta) -> DeltaInfo<[u8; 32]> {
-    DeltaInfo { learner: delta.learner.0, header: delta.header.clone() }
-}
-
 /// What is right, as anybody finds it who has the blocks.
-async fn truth(state: &State, round: RoundId, desk: &Desk, store: &Store) -> Result<(Task, Blocks, Outcome)> {
+async fn truth(state: &State, round: RoundId, store: &Store) -> Result<(Task, Blocks, Outcome)> {
     let evaluation = state.evaluation(round).await?.context("an evaluation")?;
-    let known = state.round(round).await?.context("a round")?;
-    let deltas = state.deltas(round).await?;
-    let task = Task {
-        slot: evaluation.slot,
-        base: evaluation.base,
-        master: known.master,
-        layout: evaluation.layout,
-        rules: evaluation.learning.clone(),
-        sources: evaluation.sources.clone(),
-        seed: evaluation.seed,
-        deltas: evaluation.deltas.iter().map(|measured| info(&deltas[measured.index as usize])).collect(),
-    };
-    let sets = task.sources.held_out.iter().chain(&task.sources.general).map(|set| set.block);
-    let own = task.deltas.iter().flat_map(|delta| [delta.header.block, delta.header.data.block]);
-    let names: Vec<ContentHash> = [task.master].into_iter().chain(sets).chain(own).collect();
-    let blocks = names.iter().map(|name| Ok((*name, store.get(name)?))).collect::<Result<Blocks>>()?;
-    let model = Arc::new(desk.model.clone());
+    let assignment = Assignment::new(state, round, &evaluation).await?;
+    let deltas = assignment.task.deltas.iter().map(|delta| delta.header.block);
+    let names = assignment.blocks().into_iter().chain(deltas);
+    let blocks = names.map(|name| Ok((name, store.get(&name)?))).collect::<Result<Blocks>>()?;
+    let model = Arc::new(assignment.load(&blocks)?);
+    let task = assignment.task;
     let evaluation = Evaluation::new(task.clone(), model, &blocks, &mut |_| (), &|| false)?;
     let outcome = evaluation.run(&Default::default(), &mut ScoreCache::in_memory(), &mut |_| (), &|| false)?;
     Ok((task, blocks, outcome))
@@ -164,7 +149,7 @@ async fn a_majority_that_lies_loses_against_one_who_does_not() {
     both(&colluders, "vote", |_| vote.clone().into()).await;
     let state = phase(&school, round, |phase| phase == Phase::Commit).await;
     let bob = open_store(&school.evaluators["//Bob"].store).unwrap();
-    let (task, blocks, outcome) = truth(&state, round, &desk, &bob).await.unwrap();
+    let (task, blocks, outcome) = truth(&state, round, &bob).await.unwrap();
     assert!(outcome.verdict.is_ok(), "{:?}", outcome.verdict);
     let (scores, reveal) = lie(&task, &outcome);
     let salt = [3; 32];

@@ -269,8 +269,8 @@ fn evaluate<T: Config>(id: RoundId) -> Result<(), BenchmarkError> {
 }
 
 /// Accounts that have evaluated a round.
-fn committee<T: Config<Currency: Mutate<T::AccountId>>>(count: u32) -> Vec<T::AccountId> {
-    (0..count).map(|number| rich::<T>("evaluator", number)).collect()
+fn committee<T: Config<Currency: Mutate<T::AccountId>>>(count: u32) -> Vec<(T::AccountId, u32)> {
+    (0..count).map(|number| (rich::<T>("evaluator", number), 1)).collect()
 }
 
 /// As if a committee of so many had accepted a round with so many deltas, all of them merged, and everybody had let the first

@@ -132,7 +132,7 @@ pub mod pallet {
     /// The deltas of a round in a runtime `T`, in the order in which they were submitted.
     pub type DeltasOf<T> = BoundedVec<DeltaOf<T>, ConstU32<MAX_DELTAS>>;
     /// Who has evaluated a round in a runtime `T`.
-    pub type EvaluatorsOf<T> = BoundedVec<<T as frame_system::Config>::AccountId, ConstU32<MAX_EVALUATORS>>;
+    pub type EvaluatorsOf<T> = BoundedVec<(<T as frame_system::Config>::AccountId, u32), ConstU32<MAX_EVALUATORS>>;
     /// The primaries of a round in a runtime `T`.
     pub type PrimariesOf<T> = BoundedVec<<T as frame_system::Config>::AccountId, ConstU32<PRIMARIES>>;
     /// What a lost bond is handed over as in a runtime `T`.
@@ -283,7 +283,7 @@ pub mod pallet {
     #[pallet::storage]
     pub type Primaries<T: Config> = StorageMap<_, Twox64Concat, RoundId, PrimariesOf<T>, ValueQuery>;
 
-    /// Who has evaluated each round that waits to be published.
+    /// Who has evaluated each round that waits to be published, and the votes of each.
     #[pallet::storage]
     pub type Evaluators<T: Config> = StorageMap<_, Twox64Concat, RoundId, EvaluatorsOf<T>, ValueQuery>;
 

@@ -554,9 +554,9 @@ pub(crate) fn candidate(seed: u8) -> Candidate {
     Candidate { master, serving, sums: CandidateSums::default() }
 }
 
-/// A verdict of all evaluators, with a gain that is paid in full.
+/// A verdict of all evaluators, each of whom has a vote, with a gain that is paid in full.
 pub(crate) fn verdict(deltas: Vec<DeltaOutcome>, candidate: Result<Candidate, Refusal>) -> Verdict<u64> {
-    Verdict { deltas, candidate, gain: 100_000, evaluators: EVALUATORS.to_vec() }
+    Verdict { deltas, candidate, gain: 100_000, evaluators: EVALUATORS.map(|who| (who, 1)).to_vec() }
 }
 
 pub(crate) fn decide(round: RoundId, verdict: Verdict<u64>) {

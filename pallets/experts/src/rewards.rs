@@ -18,6 +18,11 @@ use frame_support::{
 };
 use polkadot_sdk::*;
 
+/// Votes of all of them.
+fn votes_of<T: Config>(evaluators: &[(T::AccountId, u32)]) -> u32 {
+    evaluators.iter().fold(0, |sum, (_, votes)| sum.saturating_add(*votes))
+}
+
 impl<T: Config> Pallet<T> {
     /// Holds the bond of a delta. The Pact of a local network can do without.
     pub(crate) fn hold_bond(learner: &T::AccountId, bond: Balance) -> DispatchResult {
@@ -83,12 +88,12 @@ impl<T: Config> Pallet<T> {
         Self::share_forfeit(id, forfeit, &verdict.evaluators);
     }
 
-    /// Gives what was lost to the evaluators in equal parts, and what that leaves to [`Config::OnForfeit`].
-    fn share_forfeit(id: RoundId, mut forfeit: CreditOf<T>, evaluators: &[T::AccountId]) {
-        let each = forfeit.peek().checked_div(evaluators.len() as u128).unwrap_or(0);
+    /// Gives what was lost to the evaluators by their votes, and what that leaves to [`Config::OnForfeit`].
+    fn share_forfeit(id: RoundId, mut forfeit: CreditOf<T>, evaluators: &[(T::AccountId, u32)]) {
+        let each = forfeit.peek().checked_div(votes_of::<T>(evaluators).into()).unwrap_or(0);
         if each > 0 {
-            for evaluator in evaluators {
-                let part = forfeit.extract(each);
+            for (evaluator, votes) in evaluators {
+                let part = forfeit.extract(each.saturating_mul((*votes).into()));
                 let amount = part.peek();
                 match T::Currency::resolve(evaluator, part) {
                     Ok(()) => {
@@ -113,7 +118,7 @@ impl<T: Config> Pallet<T> {
         terms: &Terms,
         accepted: &Accepted,
         publisher: &T::AccountId,
-        evaluators: &[T::AccountId],
+        evaluators: &[(T::AccountId, u32)],
     ) -> u32 {
         let deltas = Deltas::<T>::get(id);
         let weight = |delta: &DeltaOf<T>| match delta.outcome {
@@ -122,7 +127,7 @@ impl<T: Config> Pallet<T> {
         };
         let weights = deltas.iter().map(weight).collect::<Vec<_>>();
         let total = reward_total(terms.reward, accepted.gain, T::Payout::available(Pool::Learning));
-        let reward = split_reward(total, &weights, evaluators.len() as u32, &terms.shares);
+        let reward = split_reward(total, &weights, votes_of::<T>(evaluators), &terms.shares);
         for (delta, amount) in deltas.iter().zip(reward.learners) {
             Self::pay(id, &delta.learner, Work::Delta, amount);
         }
@@ -135,8 +140,8 @@ impl<T: Config> Pallet<T> {
             }
         }
         Self::pay(id, publisher, Work::Publication, primary);
-        for evaluator in evaluators {
-            Self::pay(id, evaluator, Work::Evaluation, reward.evaluator);
+        for (evaluator, votes) in evaluators {
+            Self::pay(id, evaluator, Work::Evaluation, reward.vote.saturating_mul((*votes).into()));
         }
         deltas.len() as u32
     }

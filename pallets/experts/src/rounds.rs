@@ -50,7 +50,7 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Opens the windows in which what was accepted can be published.
-    fn accept(id: RoundId, mut round: RoundOf<T>, accepted: Accepted, evaluators: Vec<T::AccountId>) {
+    fn accept(id: RoundId, mut round: RoundOf<T>, accepted: Accepted, evaluators: Vec<(T::AccountId, u32)>) {
         let window = round.terms.publication.max(1).into();
         let primary_until = frame_system::Pallet::<T>::block_number().saturating_add(window);
         let until = primary_until.saturating_add(window);

@@ -36,22 +36,25 @@ impl<T: Config> Pallet<T> {
 
     /// Those that enough members have are measured. Nothing is known of any when too few members have spoken.
     pub(crate) fn end_availability(id: EvaluationId, mut evaluation: EvaluationOf<T>) {
-        let members = Members::<T>::get(id);
+        let votes = Committees::<T>::get(id).votes;
         let quorum = evaluation.learning.quorum;
-        let seats: Vec<Seat> = Seats::<T>::iter_prefix(id).map(|(_, seat)| seat).collect();
-        let votes: Vec<u32> = seats.iter().filter_map(|seat| seat.available).collect();
-        if !is_share(votes.len() as u32, members, quorum) {
+        let spoken: Vec<(u32, Seat)> = Seats::<T>::iter_prefix(id)
+            .filter_map(|(_, seat)| seat.available.map(|available| (available, seat)))
+            .collect();
+        let is_enough = |says: &dyn Fn(u32, &Seat) -> bool| {
+            let seats = spoken.iter().filter(|(available, seat)| says(*available, seat));
+            is_share(seats.fold(0, |sum, (_, seat)| sum.saturating_add(seat.votes)), votes, quorum)
+        };
+        if !is_enough(&|_, _| true) {
             Self::slash_absent(id, &evaluation, |seat| seat.available.is_none());
             Self::redraw(id, evaluation);
             return;
         }
         let has = |index: u32| {
             let bit = 1u32.checked_shl(index).unwrap_or(0);
-            let holders = votes.iter().filter(|vote| **vote & bit != 0).count();
-            is_share(holders as u32, members, quorum)
+            is_enough(&|available, _| available & bit != 0)
         };
-        let readers = seats.iter().filter(|seat| seat.available.is_some() && seat.reads_hidden).count();
-        if !is_share(readers as u32, members, quorum) {
+        if !is_enough(&|_, seat| seat.reads_hidden) {
             evaluation.sources.hidden = None;
         }
         let found = |index: u32| T::Rounds::delta(id, index).map(|delta| (index, delta.header.data));

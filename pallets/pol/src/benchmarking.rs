@@ -9,7 +9,8 @@
 )]
 
 use crate::{
-    pallet::*, Due, Enrolment, EvaluationId, Phase, Purpose, RevealEntry, Seat, TraceEntry, MAX_COMMITTEE, MAX_SCORES,
+    pallet::*, Committee, Due, Enrolment, EvaluationId, Phase, Purpose, RevealEntry, Seat, TraceEntry, MAX_COMMITTEE,
+    MAX_SCORES,
 };
 use alloc::{boxed::Box, string::String, vec, vec::Vec};
 use blyan_primitives::{
@@ -165,7 +166,7 @@ fn seat<T: Config>(
         Pallet::<T>::count_seat(&who, true);
         seated.push(who);
     }
-    Members::<T>::insert(id, members);
+    Committees::<T>::insert(id, Committee { members, votes: members });
     Ok(seated)
 }
 
@@ -189,7 +190,7 @@ fn reveal(copies: bool, candidate: Option<u8>) -> Reveal {
 }
 
 fn put_reveal<T: Config>(id: EvaluationId, number: u32, reveal: Reveal, posted: bool) {
-    Reveals::<T>::insert(id, name(number), RevealEntry { reveal, members: 1, posted });
+    Reveals::<T>::insert(id, name(number), RevealEntry { reveal, votes: 1, posted });
 }
 
 /// As many as may differ while the others are still enough.
@@ -362,7 +363,7 @@ mod benchmarks {
     #[benchmark]
     fn vote_availability() -> Result<(), BenchmarkError> {
         let id = evaluation::<T>(Phase::Availability)?;
-        let who = seat::<T>(id, 1, |_| Seat::default())?.remove(0);
+        let who = seat::<T>(id, 1, |_| Seat::new(1))?.remove(0);
 
         #[extrinsic_call]
         _(RawOrigin::Signed(who.clone()), id, u32::MAX, true);
@@ -374,7 +375,7 @@ mod benchmarks {
     #[benchmark]
     fn commit() -> Result<(), BenchmarkError> {
         let id = evaluation::<T>(Phase::Commit)?;
-        let who = seat::<T>(id, 1, |_| Seat::default())?.remove(0);
+        let who = seat::<T>(id, 1, |_| Seat::new(1))?.remove(0);
 
         #[extrinsic_call]
         _(RawOrigin::Signed(who.clone()), id, [1; 32]);
@@ -386,10 +387,10 @@ mod benchmarks {
     #[benchmark]
     fn reveal() -> Result<(), BenchmarkError> {
         let id = evaluation::<T>(Phase::Reveal)?;
-        let who = seat::<T>(id, 1, |_| Seat::default())?.remove(0);
+        let who = seat::<T>(id, 1, |_| Seat::new(1))?.remove(0);
         let (salt, found) = ([2; 32], super::reveal(false, None));
         let commitment = commitment(id.into(), &who.encode(), &salt, &found.hash());
-        Seats::<T>::insert(id, &who, Seat { commitment: Some(commitment), ..Seat::default() });
+        Seats::<T>::insert(id, &who, Seat { commitment: Some(commitment), ..Seat::new(1) });
 
         #[extrinsic_call]
         _(RawOrigin::Signed(who.clone()), id, salt, Box::new(found));
@@ -423,7 +424,7 @@ mod benchmarks {
     #[benchmark]
     fn post_trace() -> Result<(), BenchmarkError> {
         let id = evaluation::<T>(Phase::Traces(0))?;
-        let seat = Seat { reveal: Some(name(0)), ..Seat::default() };
+        let seat = Seat { reveal: Some(name(0)), ..Seat::new(1) };
         let who = super::seat::<T>(id, 1, |_| seat)?.remove(0);
         let world = World::new();
         let Rivals { shape, trails: [trail, _], trees: [tree, _] } = Rivals::new::<T>(&world);
@@ -545,7 +546,7 @@ mod benchmarks {
         Ok(())
     }
 
-    // Members lie far from each other in the tree.
+    // Members lie far from each other in the tree, and have a seat each.
     #[benchmark]
     fn draw() -> Result<(), BenchmarkError> {
         let id = evaluation::<T>(Phase::Waiting)?;
@@ -564,7 +565,7 @@ mod benchmarks {
             end_phase::<T>(id);
         }
 
-        assert_eq!((phase::<T>(id), Members::<T>::get(id)), (Phase::Availability, MAX_COMMITTEE));
+        assert_eq!((phase::<T>(id), Committees::<T>::get(id).members), (Phase::Availability, MAX_COMMITTEE));
         assert_eq!(Given::<T>::get(id), Some(hidden));
         Ok(())
     }
@@ -576,14 +577,14 @@ mod benchmarks {
         let block = hide::<T>()?;
         Pallet::<T>::give_hidden(id, 1);
         Pallet::<T>::do_reveal_key(whitelisted_caller(), block, [1; 32])?;
-        seat::<T>(id, MAX_COMMITTEE, |_| Seat::default())?;
+        seat::<T>(id, MAX_COMMITTEE, |_| Seat::new(1))?;
 
         #[block]
         {
             end_phase::<T>(id);
         }
 
-        assert_eq!(Members::<T>::get(id), 0);
+        assert_eq!(Committees::<T>::get(id), Committee::default());
         Ok(())
     }
 
@@ -604,7 +605,7 @@ mod benchmarks {
     #[benchmark]
     fn end_reveal() -> Result<(), BenchmarkError> {
         let id = evaluation::<T>(Phase::Reveal)?;
-        seat::<T>(id, MAX_COMMITTEE, |number| Seat { reveal: Some(name(number)), ..Seat::default() })?;
+        seat::<T>(id, MAX_COMMITTEE, |number| Seat { reveal: Some(name(number)), ..Seat::new(1) })?;
         for number in 0..MAX_COMMITTEE {
             put_reveal::<T>(id, number, super::reveal(number < MINORITY, None), false);
         }
@@ -623,7 +624,7 @@ mod benchmarks {
     #[benchmark]
     fn end_scores() -> Result<(), BenchmarkError> {
         let id = evaluation::<T>(Phase::Scores)?;
-        seat::<T>(id, MAX_COMMITTEE, |number| Seat { reveal: Some(name(number)), ..Seat::default() })?;
+        seat::<T>(id, MAX_COMMITTEE, |number| Seat { reveal: Some(name(number)), ..Seat::new(1) })?;
         let cells = Evaluations::<T>::get(id).unwrap().layout.all();
         for number in 0..MAX_COMMITTEE {
             let candidate = if number < MINORITY { 1 } else { 2 };
@@ -671,7 +672,7 @@ mod benchmarks {
         seat::<T>(id, MAX_COMMITTEE, |number| Seat {
             reveal: Some(name(number % 2)),
             trace: Some(rivals.root(side(number))),
-            ..Seat::default()
+            ..Seat::new(1)
         })?;
         for number in 0..2 {
             put_reveal::<T>(id, number, super::reveal(false, None), true);

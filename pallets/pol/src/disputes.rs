@@ -132,7 +132,7 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Refutes all reveals whose candidate is not the one that most have found, and names them. `None` when they differ, and
-    /// those are not enough of all members who were not found wrong: who is away is for none.
+    /// those are not enough of all votes of members who were not found wrong: who is away is for none.
     fn agree_on_candidate(id: EvaluationId, evaluation: &EvaluationOf<T>) -> Option<BTreeSet<[u8; 32]>> {
         let blocks = |candidate: Candidate| (candidate.master, candidate.serving);
         let found: BTreeMap<[u8; 32], Option<(ContentHash, ContentHash)>> =
@@ -145,10 +145,10 @@ impl<T: Config> Pallet<T> {
         let mut weights: BTreeMap<Option<(ContentHash, ContentHash)>, u32> = BTreeMap::new();
         let mut all = 0u32;
         for (_, seat) in Seats::<T>::iter_prefix(id).filter(|(_, seat)| !seat.wrong) {
-            all = all.saturating_add(1);
+            all = all.saturating_add(seat.votes);
             if let Some(candidate) = seat.reveal.and_then(|name| found.get(&name)) {
                 let weight = weights.entry(*candidate).or_default();
-                *weight = weight.saturating_add(1);
+                *weight = weight.saturating_add(seat.votes);
             }
         }
         let (most, weight) = weights.into_iter().max_by_key(|(_, weight)| *weight)?;

@@ -1,8 +1,8 @@
 //! The life of an evaluation: when it begins, who is on its committee, and what happens when a phase ends.
 
 use crate::{
-    evaluators::StakeTree, pallet::*, Due, Evaluation, EvaluationId, Phase, Purpose, Seat, SeedAfter, WeightInfo,
-    MAX_SCORES,
+    evaluators::StakeTree, pallet::*, Committee, Due, Evaluation, EvaluationId, Phase, Purpose, Seat, SeedAfter,
+    WeightInfo, MAX_SCORES,
 };
 use blyan_primitives::{
     learning::{Evaluations as HasRoundsEvaluated, Rounds as KeepsRounds},
@@ -107,7 +107,7 @@ impl<T: Config> Pallet<T> {
         };
         Done::<T>::insert(id, done);
         let next = frame_system::Pallet::<T>::block_number().saturating_add(One::one());
-        if done == Members::<T>::get(id) && evaluation.until > next {
+        if done == Committees::<T>::get(id).members && evaluation.until > next {
             Agenda::<T>::remove(evaluation.until, Due::Phase(id));
             Agenda::<T>::insert(next, Due::Phase(id), ());
             evaluation.until = next;
@@ -211,21 +211,22 @@ impl<T: Config> Pallet<T> {
         };
         let subject = [&b"committee"[..], &id.to_le_bytes(), &[evaluation.attempt]].concat();
         let mut draw = Draw::new(&randomness, &subject);
-        let leaves = pol::draw_committee(&StakeTree::<T>::new(), evaluation.learning.committee, &mut draw);
-        let mut members = 0u32;
-        for who in leaves.into_iter().filter_map(Leaves::<T>::get) {
-            Seats::<T>::insert(id, &who, Seat::default());
+        let mut committee = Committee::default();
+        for (leaf, votes) in pol::draw_committee(&StakeTree::<T>::new(), evaluation.learning.committee, &mut draw) {
+            let Some(who) = Leaves::<T>::get(leaf) else { continue };
+            Seats::<T>::insert(id, &who, Seat::new(votes));
             Self::count_seat(&who, true);
-            members = members.saturating_add(1);
+            committee.members = committee.members.saturating_add(1);
+            committee.votes = committee.votes.saturating_add(votes);
         }
-        if members == 0 {
+        if committee.members == 0 {
             Self::redraw(id, evaluation);
             return;
         }
-        Members::<T>::insert(id, members);
+        Committees::<T>::insert(id, committee);
         evaluation.seed = pol::item_seed(&randomness, id);
         evaluation.sources.hidden = Self::give_hidden(id, evaluation.layout.last);
-        Self::deposit_event(Event::CommitteeDrawn { evaluation: id, members });
+        Self::deposit_event(Event::CommitteeDrawn { evaluation: id, members: committee.members });
         let blocks = evaluation.rounds.availability;
         Self::enter(id, evaluation, Phase::Availability, blocks);
     }
@@ -254,7 +255,7 @@ impl<T: Config> Pallet<T> {
         for (who, _) in Seats::<T>::drain_prefix(id) {
             Self::count_seat(&who, false);
         }
-        Members::<T>::remove(id);
+        Committees::<T>::remove(id);
         Done::<T>::remove(id);
         Self::spend_hidden(id);
         let _ = Reveals::<T>::clear_prefix(id, u32::MAX, None);

@@ -1,6 +1,7 @@
 //! Proof-of-Learning: what deltas are worth, measured by a committee that nobody chose, on data that nobody saw.
 //!
-//! Workers that evaluate enrol, and are drawn by what they have at stake. An evaluation begins when a round takes no more
+//! Workers that evaluate enrol, and are drawn by what they have at stake: one can have several seats of a committee, and as many
+//! votes. An evaluation begins when a round takes no more
 //! deltas:
 //!
 //! ```text
@@ -66,8 +67,8 @@ pub use benchmarking::BenchmarkHelper;
 pub use evaluations::{CATCH_UP, MAX_ATTEMPTS};
 pub use pallet::*;
 pub use types::{
-    Due, Enrolment, Evaluation, EvaluationId, GameEntry, HiddenSet, ItemSet, Phase, Purpose, RevealEntry, Seat,
-    TraceEntry, MAX_COMMITTEE, MAX_SCORES,
+    Committee, Due, Enrolment, Evaluation, EvaluationId, GameEntry, HiddenSet, ItemSet, Phase, Purpose, RevealEntry,
+    Seat, TraceEntry, MAX_COMMITTEE, MAX_SCORES,
 };
 pub use weights::WeightInfo;
 
@@ -203,13 +204,13 @@ pub mod pallet {
     #[pallet::storage]
     pub type Active<T: Config> = StorageValue<_, u32, ValueQuery>;
 
-    /// The committee of each evaluation.
+    /// Who is on the committee of each evaluation.
     #[pallet::storage]
     pub type Seats<T: Config> = StorageDoubleMap<_, Twox64Concat, EvaluationId, Blake2_128Concat, T::AccountId, Seat>;
 
-    /// How many members each committee has.
+    /// How large each committee is.
     #[pallet::storage]
-    pub type Members<T: Config> = StorageMap<_, Twox64Concat, EvaluationId, u32, ValueQuery>;
+    pub type Committees<T: Config> = StorageMap<_, Twox64Concat, EvaluationId, Committee, ValueQuery>;
 
     /// How many members have done all that they can in the present phase of each evaluation.
     #[pallet::storage]

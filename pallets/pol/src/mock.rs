@@ -338,8 +338,8 @@ pub(crate) fn register_items(number: u8, items: u32) -> ContentHash {
     header.content_hash()
 }
 
-/// Storage in block 1, in which the accounts 1 to `evaluators` have as many times 100 BLY at stake, and are enrolled; one
-/// block of items is held out, and another general.
+/// Storage in block 1, in which the accounts 1 to `evaluators` have 100 BLY at stake each, and are enrolled; one block of items
+/// is held out, and another general.
 pub(crate) fn ext_with(evaluators: u64) -> sp_io::TestExternalities {
     let mut ext =
         sp_io::TestExternalities::new(frame_system::GenesisConfig::<Test>::default().build_storage().unwrap());
@@ -356,7 +356,7 @@ pub(crate) fn ext_with(evaluators: u64) -> sp_io::TestExternalities {
     ext.execute_with(|| {
         System::set_block_number(1);
         for who in 1..=evaluators {
-            Staked::mutate(|staked| staked.insert(who, u128::from(who) * 100 * BLY));
+            Staked::mutate(|staked| staked.insert(who, 100 * BLY));
             Pol::enrol(RuntimeOrigin::signed(who)).unwrap();
         }
         let [held_out, general] = world(|world| [world.item.block, world.smaller[0]]);

@@ -37,8 +37,8 @@ impl<T: Config> Pallet<T> {
         let committed = commitment(id.into(), &who.encode(), &salt, &name);
         ensure!(seat.commitment == Some(committed), Error::<T>::NotCommitted);
         ensure!(reveal.is_consistent(&evaluation.layout, &evaluation.learning), Error::<T>::Inconsistent);
-        let mut entry = Reveals::<T>::get(id, name).unwrap_or(RevealEntry { reveal, members: 0, posted: false });
-        entry.members = entry.members.saturating_add(1);
+        let mut entry = Reveals::<T>::get(id, name).unwrap_or(RevealEntry { reveal, votes: 0, posted: false });
+        entry.votes = entry.votes.saturating_add(seat.votes);
         Reveals::<T>::insert(id, name, entry);
         Seats::<T>::insert(id, &who, Seat { reveal: Some(name), ..seat });
         Self::deposit_event(Event::Revealed { evaluation: id, who, reveal: name });
@@ -49,11 +49,11 @@ impl<T: Config> Pallet<T> {
     /// Whether all have found the same. Otherwise it is found out who is right.
     pub(crate) fn end_reveal(id: EvaluationId, evaluation: EvaluationOf<T>) {
         Self::slash_absent(id, &evaluation, |seat| seat.reveal.is_none());
-        let members = Members::<T>::get(id);
+        let votes = Committees::<T>::get(id).votes;
         let quorum = evaluation.learning.quorum;
         let reveals: Vec<([u8; 32], RevealEntry)> = Reveals::<T>::iter_prefix(id).collect();
         if let [(name, entry)] = reveals.as_slice() {
-            if is_share(entry.members, members, quorum) {
+            if is_share(entry.votes, votes, quorum) {
                 Self::decide(id, evaluation, *name);
             } else {
                 Self::redraw(id, evaluation);
@@ -64,13 +64,13 @@ impl<T: Config> Pallet<T> {
         let mut weights: BTreeMap<Vec<u8>, u32> = BTreeMap::new();
         for (_, entry) in &reveals {
             let weight = weights.entry(findings(&entry.reveal).encode()).or_default();
-            *weight = weight.saturating_add(entry.members);
+            *weight = weight.saturating_add(entry.votes);
         }
         let Some((agreed, weight)) = weights.into_iter().max_by_key(|(_, weight)| *weight) else {
             Self::redraw(id, evaluation);
             return;
         };
-        if !is_share(weight, members, quorum) {
+        if !is_share(weight, votes, quorum) {
             Self::redraw(id, evaluation);
             return;
         }

@@ -1,6 +1,6 @@
 //! Proof of the pallet's invariants.
 
-use crate::{evaluators::StakeTree, pallet::*, Due, ItemSet, Phase, Purpose};
+use crate::{evaluators::StakeTree, pallet::*, Committee, Due, ItemSet, Phase, Purpose};
 use alloc::collections::{BTreeMap, BTreeSet};
 use blyan_primitives::pol::{ItemBlock, StakeNodes};
 use frame_support::ensure;
@@ -118,8 +118,13 @@ impl<T: Config> Pallet<T> {
             // Whoever has voted need not have all.
             let is_right = if evaluation.phase == Phase::Availability { counted <= done } else { counted == done };
             ensure!(is_right, "members who have done what they can are not as many as are counted");
-            let members = Seats::<T>::iter_prefix(id).count();
-            ensure!(members == Members::<T>::get(id) as usize, "members are not as many as are counted");
+            let mut committee = Committee::default();
+            for (_, seat) in Seats::<T>::iter_prefix(id) {
+                committee.members = committee.members.saturating_add(1);
+                committee.votes = committee.votes.saturating_add(seat.votes);
+                ensure!(seat.votes > 0, "a member has no vote");
+            }
+            ensure!(committee == Committees::<T>::get(id), "a committee is not as large as is counted");
         }
         ensure!(agenda.is_empty(), "the agenda names what does not exist");
         ensure!(active == Active::<T>::get(), "evaluations are not as many as are counted");

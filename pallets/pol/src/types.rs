@@ -13,7 +13,7 @@ use frame_support::{pallet_prelude::ConstU32, BoundedVec};
 use polkadot_sdk::*;
 use scale_info::TypeInfo;
 
-/// Most members of a committee, which is what the Pact's bounds allow.
+/// Most seats of a committee, which is what the Pact's bounds allow. It has no more members.
 pub const MAX_COMMITTEE: u32 = 201;
 /// Most scores of an evaluation.
 pub const MAX_SCORES: u32 = 1 << 14;
@@ -138,11 +138,22 @@ pub struct Evaluation<BlockNumber> {
     pub games: u32,
 }
 
-/// A seat of a committee.
+/// A committee.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, TypeInfo, MaxEncodedLen,
 )]
+pub struct Committee {
+    /// How many are on it.
+    pub members: u32,
+    /// How many votes they have together.
+    pub votes: u32,
+}
+
+/// The place of a member on a committee.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, TypeInfo, MaxEncodedLen)]
 pub struct Seat {
+    /// Seats that its holder was drawn for, which is how often what it says counts.
+    pub votes: u32,
     /// Deltas that its holder has, a bit for each; none before it has said so.
     pub available: Option<u32>,
     /// Whether it can read the hidden set.
@@ -157,13 +168,20 @@ pub struct Seat {
     pub wrong: bool,
 }
 
+impl Seat {
+    /// The place of a member that has done nothing yet.
+    pub const fn new(votes: u32) -> Self {
+        Self { votes, available: None, reads_hidden: false, commitment: None, reveal: None, trace: None, wrong: false }
+    }
+}
+
 /// What several members have revealed.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, TypeInfo, MaxEncodedLen)]
 pub struct RevealEntry {
     /// What it is.
     pub reveal: Reveal,
-    /// How many have revealed it.
-    pub members: u32,
+    /// Votes of those that have revealed it.
+    pub votes: u32,
     /// Whether its scores are posted.
     pub posted: bool,
 }

@@ -17,9 +17,9 @@ impl<T: Config> Pallet<T> {
             return;
         };
         let (layout, rules, reveal) = (evaluation.layout, &evaluation.learning, entry.reveal);
-        let evaluators: Vec<T::AccountId> = Seats::<T>::iter_prefix(id)
+        let evaluators: Vec<(T::AccountId, u32)> = Seats::<T>::iter_prefix(id)
             .filter(|(_, seat)| seat.reveal == Some(name) && !seat.wrong)
-            .map(|(who, _)| who)
+            .map(|(who, seat)| (who, seat.votes))
             .collect();
         let mut deltas = vec![DeltaOutcome::Withheld; evaluation.submitted as usize];
         for (((index, _), found), weight) in

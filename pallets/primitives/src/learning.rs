@@ -150,8 +150,8 @@ pub struct Verdict<AccountId> {
     pub candidate: Result<Candidate, Refusal>,
     /// Gain of the candidate on unseen data, in micro-nats a token, as far as it is made known.
     pub gain: i64,
-    /// Members of the committee whose reveal this is.
-    pub evaluators: Vec<AccountId>,
+    /// Members of the committee whose reveal this is, and the votes of each.
+    pub evaluators: Vec<(AccountId, u32)>,
 }
 
 /// Who keeps rounds.

@@ -20,7 +20,7 @@ ORDER = [
     "length_fullness", "authoring_ms_p50", "finality_seconds_p50", "slot_ms", "weight_limit_ms", "length_limit_bytes",
 ]
 # These have a line for each row: their figures are of different kinds.
-LISTS = ["target", "capture", "capture by stakes", "judging", "splitting", "kinds", "chain", "assumptions", "sizes"]
+LISTS = ["target", "capture", "capture by stakes", "names of an evaluator", "judging", "splitting", "kinds", "chain", "assumptions", "sizes"]
 
 
 def show(value):

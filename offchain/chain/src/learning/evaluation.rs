@@ -164,9 +164,11 @@ impl Evaluation {
     }
 }
 
-/// A seat of a committee.
+/// The place of a member on a committee.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Seat {
+    /// Seats that its holder was drawn for, which is how often what it says counts.
+    pub votes: u32,
     /// Deltas that its holder has, a bit for each; none before it has said so.
     pub available: Option<u32>,
     /// Whether it can read the hidden set.
@@ -190,8 +192,8 @@ pub struct RevealEntry {
     /// What it is.
     #[serde(serialize_with = "json::reveal")]
     pub reveal: Reveal,
-    /// How many have revealed it.
-    pub members: u32,
+    /// Votes of those that have revealed it.
+    pub votes: u32,
     /// Whether its scores are posted.
     pub posted: bool,
 }

@@ -194,7 +194,10 @@ pub(super) async fn show(args: &ShowArgs) -> Result<()> {
     }
     if !committee.is_empty() {
         out::line("")?;
-        out::table(["member", "deltas", "committed", "revealed", "standing"], &seat_rows(committee, deltas.len()))?;
+        out::table(
+            ["member", "votes", "deltas", "committed", "revealed", "standing"],
+            &seat_rows(committee, deltas.len()),
+        )?;
     }
     if matches!(round.phase, RoundPhase::Over { .. }) {
         out::line(format_args!("\nhow it was judged: blyan verdict show {id}"))?;
@@ -224,7 +227,7 @@ fn delta_rows(deltas: &[Delta]) -> Vec<[String; 6]> {
     deltas.iter().enumerate().map(row).collect()
 }
 
-fn seat_rows(committee: &[(AccountId, Seat)], deltas: usize) -> Vec<[String; 5]> {
+fn seat_rows(committee: &[(AccountId, Seat)], deltas: usize) -> Vec<[String; 6]> {
     let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
     let row = |(account, seat): &(AccountId, Seat)| {
         let available = match seat.available {
@@ -233,7 +236,7 @@ fn seat_rows(committee: &[(AccountId, Seat)], deltas: usize) -> Vec<[String; 5]>
         };
         let standing = if seat.wrong { "found wrong" } else { "" };
         let (committed, revealed) = (yes(seat.commitment.is_some()), yes(seat.reveal.is_some()));
-        [account.to_string(), available, committed, revealed, standing.to_owned()]
+        [account.to_string(), seat.votes.to_string(), available, committed, revealed, standing.to_owned()]
     };
     committee.iter().map(row).collect()
 }
@@ -268,10 +271,11 @@ mod tests {
 
     #[test]
     fn a_seat_says_what_its_holder_has_done() {
-        let seat = Seat { available: Some(0b101), commitment: Some([1; 32]), wrong: true, ..Seat::default() };
-        let rows = seat_rows(&[(AccountId::from([1; 32]), seat), (AccountId::from([2; 32]), Seat::default())], 3);
-        assert_eq!(rows[0][1..], ["2 of 3", "yes", "no", "found wrong"]);
-        assert_eq!(rows[1][1..], ["no vote yet", "no", "no", ""]);
+        let seat = Seat { votes: 2, available: Some(0b101), commitment: Some([1; 32]), wrong: true, ..Seat::default() };
+        let other = Seat { votes: 1, ..Seat::default() };
+        let rows = seat_rows(&[(AccountId::from([1; 32]), seat), (AccountId::from([2; 32]), other)], 3);
+        assert_eq!(rows[0][1..], ["2", "2 of 3", "yes", "no", "found wrong"]);
+        assert_eq!(rows[1][1..], ["1", "no vote yet", "no", "no", ""]);
     }
 
     #[test]

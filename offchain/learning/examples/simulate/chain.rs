@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// Smallest units of a BLY.
+pub(crate) const BLY: f64 = 1e18;
+
 /// A file of the chain, and its name.
 type Source = (&'static str, &'static str);
 

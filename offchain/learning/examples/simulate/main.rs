@@ -28,6 +28,7 @@ mod people;
 mod plot;
 mod queue;
 mod splitting;
+mod stakes;
 mod statistics;
 mod traffic;
 mod weights;

@@ -33,6 +33,13 @@ impl Numbers {
         self.draw.below(limit as u128) as usize
     }
 
+    /// Puts a list into any order, each with the same chance.
+    pub(crate) fn shuffle<T>(&mut self, list: &mut [T]) {
+        for place in (1..list.len()).rev() {
+            list.swap(place, self.below(place + 1));
+        }
+    }
+
     /// Between 0 and 1, neither of which it is.
     pub(crate) fn uniform(&mut self) -> f64 {
         (self.draw.below(1 << BITS) as f64 + 0.5) / (1u64 << BITS) as f64
@@ -82,6 +89,19 @@ mod tests {
         near(moments(|| numbers.normal()), 0.0, 1.0);
         near(moments(|| numbers.exponential(3.0)), 3.0, 3.0);
         near(moments(|| numbers.log_normal(2.0, 0.5).ln()), 2f64.ln(), 0.5);
+    }
+
+    #[test]
+    fn every_order_comes_as_often_as_the_others() {
+        let mut numbers = Numbers::new(1, "test");
+        let mut counts = [0; 27];
+        for _ in 0..6_000 {
+            let mut list = [0, 1, 2];
+            numbers.shuffle(&mut list);
+            counts[9 * list[0] + 3 * list[1] + list[2]] += 1;
+        }
+        let came: Vec<i32> = counts.into_iter().filter(|count| *count > 0).collect();
+        assert!(came.len() == 6 && came.iter().all(|count| (count - 1_000).abs() < 150), "{came:?}");
     }
 
     #[test]

@@ -198,6 +198,7 @@ fn summarise(scenario: &Scenario, learners: &[Learner], s: &Statistics) -> Figur
         "evaluation_hours_p95": hours(quantile(&s.evaluations, 0.95), 2),
         "round_hours_mean": hours(mean(&s.lengths), 1),
         "phases_ended_early": round(s.early as f64 / s.phases.max(1) as f64, 3),
+        "members_of_a_committee": round(s.members as f64 / s.committees.max(1) as f64, 1),
         "seats_absent": round(s.absent as f64 / s.seats.max(1) as f64, 4),
         "evaluator_busy": round(s.evaluation_seconds / evaluators / days / 86_400.0, 4),
         "evaluation_over_training": round(s.evaluation_seconds / s.training_seconds.max(1.0), 2),

@@ -3,16 +3,16 @@
 use crate::{
     assumptions::Assumptions,
     capture::{self, Chances},
-    chain::Chain,
+    chain::{BLY, Chain},
     judging::{self, Effect, Measured},
     numbers::Numbers,
-    people::pareto,
     plot::{Axis, Plot, Style, short},
     splitting::{self, Game, Way},
+    stakes::{self, EVALUATORS, Stakes},
 };
 use blyan_primitives::{
     pact::{NetworkKind, Pact},
-    pol::Refusal,
+    pol::{Refusal, RewardShares, split_reward},
 };
 use serde_json::{Value, json};
 use std::{error::Error, fs, path::PathBuf};
@@ -21,8 +21,8 @@ pub(crate) type Fallible<T> = Result<T, Box<dyn Error>>;
 
 /// Sizes of committees that are looked at, with the Pact's own.
 const COMMITTEES: [u32; 4] = [21, 51, 101, 201];
-/// Evaluators among whom they are drawn.
-const EVALUATORS: usize = 1_000;
+/// The least chance that is in a plot.
+const LEAST: f64 = 1e-12;
 /// Committees that are drawn for each point of a plot, and for each row of a table.
 const DRAWS: u32 = 2_000;
 const ROW_DRAWS: u32 = 10_000;
@@ -70,67 +70,26 @@ pub(crate) fn significant(value: f64, digits: i32) -> f64 {
     format!("{:.*e}", (digits - 1).max(0) as usize, value).parse().unwrap_or(value)
 }
 
-/// How stakes lie with evaluators who collude, and with those who do not.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Stakes {
-    /// All have the same.
-    Equal,
-    /// Both are of the same Pareto distribution.
-    Pareto,
-    /// Those of honest ones are; colluding ones have as many names as their stake can buy.
-    ParetoSplit,
-    /// One honest evaluator has a third of all honest stake, others are equal, and so are colluding ones.
-    Whale,
-}
-
-impl Stakes {
-    const ALL: [Self; 4] = [Self::Equal, Self::Pareto, Self::ParetoSplit, Self::Whale];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Equal => "equal",
-            Self::Pareto => "Pareto",
-            Self::ParetoSplit => "Pareto, colluders split",
-            Self::Whale => "an honest whale",
-        }
-    }
-
-    /// Stakes of those who collude and have `share` of all, and of all others.
-    fn lay_out(self, share: f64, given: &Assumptions) -> (Vec<f64>, Vec<f64>) {
-        let colluding = (EVALUATORS as f64 * share).round() as usize;
-        let honest = EVALUATORS - colluding;
-        let scaled = |mut stakes: Vec<f64>, honest: &[f64]| {
-            let factor = honest.iter().sum::<f64>() * share / (1.0 - share) / stakes.iter().sum::<f64>();
-            stakes.iter_mut().for_each(|stake| *stake *= factor);
-            stakes
-        };
-        let honest = match self {
-            Self::Equal => vec![1.0; honest],
-            Self::Pareto | Self::ParetoSplit => pareto(honest, given),
-            Self::Whale => {
-                let mut stakes = vec![1.0; honest];
-                stakes[0] = (honest - 1) as f64 / 2.0;
-                stakes
-            },
-        };
-        let colluding = match self {
-            Self::Equal => vec![1.0; colluding],
-            Self::Pareto => pareto(colluding, given),
-            // The least stake is 1.
-            Self::ParetoSplit | Self::Whale => {
-                vec![1.0; (honest.iter().sum::<f64>() * share / (1.0 - share)).round() as usize]
-            },
-        };
-        (scaled(colluding, &honest), honest)
-    }
-}
-
 /// By how many standard errors drawn tails are off at most, where enough was drawn for that to mean something.
 fn worst(exact: &[f64], drawn: &[f64], draws: u32) -> f64 {
     let draws = f64::from(draws);
     let is_counted = |(exact, _): &(&f64, &f64)| **exact * draws > 20.0 && (1.0 - **exact) * draws > 20.0;
     let off = |(exact, drawn): (&f64, &f64)| (exact - drawn).abs() / (exact * (1.0 - exact) / draws).sqrt();
     exact.iter().zip(drawn).filter(is_counted).map(off).fold(0.0, f64::max)
+}
+
+fn share_axis() -> Axis {
+    Axis::linear("colluding share of all stake, %", 10.0, 60.0)
+}
+
+fn capture_axis() -> Axis {
+    Axis::log("chance that colluding votes are a quorum", LEAST, 1.0)
+}
+
+/// What is asked for: less than a millionth, with up to a third.
+fn guide(plot: &mut Plot) {
+    plot.add("10⁻⁶, and a third", Style::Guide, 0, [(10.0, 1e-6), (60.0, 1e-6)]);
+    plot.add("", Style::Guide, 0, [(100.0 / 3.0, LEAST), (100.0 / 3.0, 1.0)]);
 }
 
 impl Report {
@@ -162,108 +121,139 @@ impl Report {
 
     /// Committees in the hands of evaluators who collude.
     pub(crate) fn capture(&self) -> Fallible<()> {
-        let quorum = self.pact.learning.quorum;
         let mut numbers = Numbers::new(self.seed, "capture");
-        let x = || Axis::linear("colluding share of all stake, %", 10.0, 60.0);
-        let y = || Axis::log("chance that colluding members are a quorum", 1e-12, 1.0);
-        let guide = |plot: &mut Plot| {
-            plot.add("10⁻⁶, and a third", Style::Guide, 0, [(10.0, 1e-6), (60.0, 1e-6)]);
-            plot.add("", Style::Guide, 0, [(100.0 / 3.0, 1e-12), (100.0 / 3.0, 1.0)]);
-        };
-        let fine = || (20..=120).map(|half| f64::from(half) / 200.0);
+        self.draw("capture", &self.capture_at_most())?;
+        self.draw("capture-stakes", &self.capture_by_stakes(&mut numbers))?;
+        self.draw("capture-size", &self.capture_by_size(&mut numbers))?;
+        self.names_of_an_evaluator();
+        Ok(())
+    }
 
-        let mut plot = Plot::new("Capture of a committee, stakes in very many hands", x(), y());
+    /// The most that it can be, which is also what it is where stakes are in very many hands.
+    fn capture_at_most(&self) -> Plot {
+        let quorum = self.pact.learning.quorum;
+        let chance = |seats: u32, share: f64| Chances::of(&capture::binomial(seats, share), quorum);
+        let mut plot = Plot::new("Capture of a committee, at most, however stakes lie", share_axis(), capture_axis());
         for (look, seats) in COMMITTEES.into_iter().enumerate() {
-            let chance = |share: f64| Chances::of(&capture::independent(seats, share), quorum);
-            plot.add(
-                &format!("{seats} members"),
-                Style::Line,
-                look,
-                fine().map(|share| (100.0 * share, chance(share).captured)),
-            );
-            for share in [0.1, 0.2, 0.3, 0.33, 1.0 / 3.0, 0.4, 0.45] {
-                let Chances { captured, blocked, unopposed } = chance(share);
+            let points = (20..=120).map(|half| f64::from(half) / 2.0);
+            let points = points.map(|percent| (percent, chance(seats, percent / 100.0).captured));
+            plot.add(&format!("{seats} seats"), Style::Line, look, points);
+            for share in [0.1, 0.2, 0.3, 0.33, 1.0 / 3.0, 0.34, 0.35, 0.4, 0.45] {
+                let Chances { captured, blocked, unopposed } = chance(seats, share);
                 row!("capture", {
-                    "members": seats, "quorum": capture::quorum(seats, quorum), "colluding": round(share, 4),
+                    "seats": seats, "quorum": capture::quorum(seats, quorum), "colluding": round(share, 4),
                     "captured": significant(captured, 3), "no quorum": significant(blocked, 3),
                     "three times in a row": significant(blocked.powi(self.chain.attempts.into()), 3),
                     "nobody honest": significant(unopposed, 3),
                 });
             }
         }
+        guide(&mut plot);
+        plot
+    }
 
-        let mut by_stakes = Plot::new(
-            &format!("Capture of a committee of {}, by how stakes lie", self.pact.learning.committee),
-            x(),
-            y(),
+    /// What it is for some ways in which stakes can lie.
+    fn capture_by_stakes(&self, numbers: &mut Numbers) -> Plot {
+        let (quorum, committee) = (self.pact.learning.quorum, self.pact.learning.committee);
+        // How names are shuffled does not depend on how much is drawn.
+        let mut shuffles = Numbers::new(self.seed, "stakes");
+        let mut plot = Plot::new(
+            &format!("Capture of a committee of {committee} seats, by how stakes lie"),
+            share_axis(),
+            capture_axis(),
         );
-        for (look, stakes) in Stakes::ALL.into_iter().enumerate() {
+        let most = (20..=120).map(|half| f64::from(half) / 2.0);
+        let most =
+            most.map(|percent| (percent, Chances::of(&capture::binomial(committee, percent / 100.0), quorum).captured));
+        plot.add("at most", Style::Line, 0, most);
+        let mut look = 0;
+        for stakes in Stakes::ALL {
             let mut points = Vec::new();
             for percent in (10..=60).step_by(5).chain([33]) {
                 let share = f64::from(percent) / 100.0;
-                let (colluding, honest) = stakes.lay_out(share, &self.given);
+                let line = stakes.lay_out(share, &self.given, &mut shuffles);
                 let is_row = percent == 33 || percent == 40;
-                let draws = if is_row { ROW_DRAWS } else { DRAWS };
-                let drawn = capture::drawn(&COMMITTEES, &colluding, &honest, draws, &mut numbers);
-                for (seats, drawn) in COMMITTEES.into_iter().zip(drawn) {
-                    let exact = match stakes {
-                        Stakes::Equal => capture::equal(seats, EVALUATORS as u32, colluding.len() as u32),
-                        _ => capture::race(seats, &colluding, &honest),
-                    };
+                for seats in COMMITTEES.into_iter().filter(|seats| is_row || *seats == committee) {
+                    let draws = if is_row { ROW_DRAWS } else { DRAWS };
+                    let (exact, drawn) = (capture::exact(&line, seats), capture::drawn(&line, seats, draws, numbers));
                     let errors = worst(&exact, &drawn, draws);
                     let (exact, drawn) = (Chances::of(&exact, quorum), Chances::of(&drawn, quorum));
-                    if seats == self.pact.learning.committee {
-                        points.push((100.0 * share, exact.captured, drawn.captured));
+                    if seats == committee {
+                        points.push((f64::from(percent), exact.captured, drawn.captured));
                     }
                     if is_row {
                         row!("capture by stakes", {
-                            "stakes": stakes.name(), "names": colluding.len() + honest.len(), "members": seats,
+                            "stakes": stakes.name(), "names": line.len(), "seats": seats,
                             "colluding": share, "captured": significant(exact.captured, 3), "drawn": drawn.captured,
                             "no quorum": significant(exact.blocked, 3), "no quorum, drawn": drawn.blocked,
+                            "three times in a row": significant(exact.blocked.powi(self.chain.attempts.into()), 3),
                             "nobody honest": significant(exact.unopposed, 3), "draws off by, errors": round(errors, 1),
                         });
                     }
                 }
             }
+            // A line that is below the plot everywhere would only be in its legend.
+            if points.iter().all(|(_, exact, _)| *exact < LEAST) {
+                continue;
+            }
+            look += 1;
             points.sort_by(|a, b| a.0.total_cmp(&b.0));
-            by_stakes.add(stakes.name(), Style::Line, look, points.iter().map(|(x, exact, _)| (*x, *exact)));
+            plot.add(stakes.name(), Style::Line, look, points.iter().map(|(x, exact, _)| (*x, *exact)));
             let drawn = points.iter().filter(|(_, _, drawn)| *drawn >= SHOWN).map(|(x, _, drawn)| (*x, *drawn));
-            by_stakes.add("", Style::Points, look, drawn);
+            plot.add("", Style::Points, look, drawn);
         }
+        plot.add("marks: as drawn", Style::Points, 0, []);
         guide(&mut plot);
-        by_stakes.add("marks: as drawn", Style::Points, 0, []);
-        guide(&mut by_stakes);
-        self.draw("capture-size", &self.capture_by_size(&mut numbers))?;
-        self.draw("capture", &plot)?;
-        self.draw("capture-stakes", &by_stakes)
+        plot
     }
 
-    /// The same by the committee's size, of evaluators with equal stakes.
+    /// The same by the committee's size.
     fn capture_by_size(&self, numbers: &mut Numbers) -> Plot {
         let quorum = self.pact.learning.quorum;
         let sizes: Vec<u32> = (21..=201).step_by(6).collect();
         let (least, most) = (f64::from(sizes[0]), f64::from(sizes[sizes.len() - 1]));
         let mut plot = Plot::new(
-            &format!("Capture of a committee by its size, {} equal stakes", short(EVALUATORS as f64)),
-            Axis::linear("members", least - 6.0, most + 4.0),
-            Axis::log("chance that colluding members are a quorum", 1e-12, 1.0),
+            &format!(
+                "Capture of a committee by its size, {} equal stakes, colluders lie evenly",
+                short(EVALUATORS as f64)
+            ),
+            Axis::linear("seats", least - 6.0, most + 4.0),
+            capture_axis(),
         );
         for (look, percent) in [20, 25, 30, 33, 40, 50].into_iter().enumerate() {
             let share = f64::from(percent) / 100.0;
-            let (colluding, honest) = Stakes::Equal.lay_out(share, &self.given);
-            let found = capture::drawn(&sizes, &colluding, &honest, DRAWS, numbers);
+            let line = Stakes::Evenly.lay_out(share, &self.given, numbers);
             let captured = |tail: &[f64]| Chances::of(tail, quorum).captured;
-            let exact = |seats: u32| captured(&capture::equal(seats, EVALUATORS as u32, colluding.len() as u32));
-            let exact = sizes.iter().map(|seats| (f64::from(*seats), exact(*seats)));
-            plot.add(&format!("{percent} % collude"), Style::Line, look, exact);
-            let drawn = sizes.iter().zip(&found).map(|(seats, tail)| (f64::from(*seats), captured(tail)));
-            plot.add("", Style::Points, look, drawn.filter(|(_, chance)| *chance >= SHOWN));
+            let exact = |seats: &u32| (f64::from(*seats), captured(&capture::exact(&line, *seats)));
+            plot.add(&format!("{percent} % collude"), Style::Line, look, sizes.iter().map(exact));
+            let mut drawn = |seats: &u32| (f64::from(*seats), captured(&capture::drawn(&line, *seats, DRAWS, numbers)));
+            let drawn: Vec<(f64, f64)> = sizes.iter().map(&mut drawn).filter(|(_, chance)| *chance >= SHOWN).collect();
+            plot.add("", Style::Points, look, drawn);
         }
         let default = f64::from(self.pact.learning.committee);
         plot.add("marks: as drawn", Style::Points, 0, []);
         plot.add("10⁻⁶, and the default", Style::Guide, 0, [(0.0, 1e-6), (most + 4.0, 1e-6)]);
-        plot.add("", Style::Guide, 0, [(default, 1e-12), (default, 1.0)]);
+        plot.add("", Style::Guide, 0, [(default, LEAST), (default, 1.0)]);
         plot
+    }
+
+    /// What it pays an evaluator to be several.
+    fn names_of_an_evaluator(&self) {
+        const SHARE: f64 = 0.1;
+        let mut numbers = Numbers::new(self.seed, "owner");
+        let (seats, terms) = (self.pact.learning.committee, RewardShares::of(&self.pact.learning));
+        // What a vote is paid when all of them agree on what gains the most that is paid for.
+        let pay = split_reward(self.pact.rounds.reward, &[1 << 16], seats, &terms).vote as f64 / BLY;
+        for names in [1, 3, 10, 100] {
+            let line = stakes::owner(SHARE, names, &self.given, &mut numbers);
+            let exact: f64 = capture::exact(&line, seats)[1..].iter().sum();
+            let found = capture::owner(&line, seats, ROW_DRAWS, &mut numbers);
+            row!("names of an evaluator", {
+                "names": names, "of all stake": SHARE, "votes": round(exact, 2), "votes, drawn": round(found.votes, 2),
+                "deviation": round(found.deviation, 2), "names drawn": round(found.members, 2),
+                "BLY a round, at most": round(found.votes * pay, 2),
+            });
+        }
     }
 
     /// What the tests let through, and what they refuse.

@@ -2,6 +2,7 @@
 
 use crate::{
     assumptions::Assumptions,
+    chain::BLY,
     judging::{self, Measured},
     numbers::Numbers,
     people,
@@ -11,9 +12,6 @@ use blyan_primitives::{
     pact::Pact,
     pol::{RewardShares, reward_total, split_reward},
 };
-
-/// Smallest units of a BLY.
-const BLY: f64 = 1e18;
 
 /// How somebody becomes several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -51,7 +51,11 @@ pub(crate) struct Statistics {
     pub(crate) rejected: u64,
     pub(crate) failed: u64,
     pub(crate) redrawn: u64,
+    /// Committees that have measured something, their members, and the votes of these.
+    pub(crate) committees: u64,
+    pub(crate) members: u64,
     pub(crate) seats: u64,
+    /// Votes of members who were away.
     pub(crate) absent: u64,
     /// What it would have taken the reference machine.
     pub(crate) training_seconds: f64,
@@ -102,6 +106,8 @@ impl Statistics {
             rejected: 0,
             failed: 0,
             redrawn: 0,
+            committees: 0,
+            members: 0,
             seats: 0,
             absent: 0,
             training_seconds: 0.0,

@@ -96,8 +96,8 @@ fn outcome(code: u8) -> DeltaOutcome {
 enum State {
     Open(u64),
     Evaluating,
-    /// Seed of the candidate, gain, evaluators, and the ends of both windows.
-    Accepted(u8, i64, Vec<u64>, u64, u64),
+    /// Seed of the candidate, gain, evaluators with their votes, and the ends of both windows.
+    Accepted(u8, i64, Vec<(u64, u32)>, u64, u64),
     Empty(u64),
     Failed(u64),
     Rejected(u64),
@@ -330,11 +330,12 @@ impl Model {
                 *record = (record.0 + successes, record.1 + failures);
             }
         }
-        let each = all.checked_div(verdict.evaluators.len() as u128).unwrap_or(0);
-        for evaluator in &verdict.evaluators {
-            self.give(*evaluator, each);
+        let votes: u128 = verdict.evaluators.iter().map(|(_, votes)| u128::from(*votes)).sum();
+        let each = all.checked_div(votes).unwrap_or(0);
+        for (evaluator, votes) in &verdict.evaluators {
+            self.give(*evaluator, each * u128::from(*votes));
         }
-        self.give(TREASURER, all - each * verdict.evaluators.len() as u128);
+        self.give(TREASURER, all - each * votes);
     }
 
     fn publish(&mut self, id: RoundId, who: u64, right: bool) -> Result<(), Error<Test>> {
@@ -367,8 +368,9 @@ impl Model {
                 paid.push((work.aggregator.unwrap_or(who), by_weight(total / 20)));
             }
         }
-        let each = (total / 5).checked_div(evaluators.len() as u128).unwrap_or(0);
-        paid.extend(evaluators.into_iter().map(|who| (who, each)));
+        let votes: u128 = evaluators.iter().map(|(_, votes)| u128::from(*votes)).sum();
+        let each = (total / 5).checked_div(votes).unwrap_or(0);
+        paid.extend(evaluators.into_iter().map(|(who, votes)| (who, each * u128::from(votes))));
         for (who, amount) in paid {
             self.give(who, amount);
             self.pool -= amount;
@@ -508,7 +510,8 @@ fn take(step: Step, model: &mut Model) -> Result<(), TestCaseError> {
             let seed = model.seed;
             let candidate = if takes { Ok(candidate(seed)) } else { Err(Refusal::Harmful) };
             let deltas = codes.into_iter().take(count).map(outcome).collect();
-            let verdict = Verdict { deltas, candidate, gain, evaluators: EVALUATORS[..seats].to_vec() };
+            let evaluators = EVALUATORS.into_iter().zip([1, 3, 2]).take(seats).collect();
+            let verdict = Verdict { deltas, candidate, gain, evaluators };
             decide(id, verdict.clone());
             model.decide(id, &verdict, seed);
         },

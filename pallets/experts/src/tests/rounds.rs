@@ -190,7 +190,7 @@ fn a_round_goes_from_its_opening_to_a_head_that_has_moved() {
         let (primary_until, until) = (now + PUBLICATION, now + 2 * PUBLICATION);
         System::assert_last_event(Event::RoundAccepted { round: id, accepted, primary_until, until }.into());
         assert_eq!(Experts::round(id).unwrap().phase, Phase::Accepted { accepted, primary_until, until });
-        assert_eq!(Evaluators::<Test>::get(id).into_inner(), EVALUATORS);
+        assert_eq!(Evaluators::<Test>::get(id).into_inner(), EVALUATORS.map(|who| (who, 1)));
         // The head moves with the blocks, not before.
         assert_eq!(Experts::head(slot(0, 0)).unwrap().block, genesis());
         assert_ok!(publish(PRIMARY, id, 1));

@@ -60,7 +60,7 @@ fn what_is_not_honest_costs_the_bond() {
 }
 
 #[test]
-fn what_is_lost_is_shared_by_the_evaluators_and_rounding_goes_to_nobody_of_them() {
+fn what_is_lost_is_shared_by_votes_and_rounding_goes_to_nobody() {
     run(|| {
         Numbers::mutate(|pact| pact.rounds.useless_fee = Ppm(200_000));
         let id = evaluating(3);
@@ -69,12 +69,15 @@ fn what_is_lost_is_shared_by_the_evaluators_and_rounding_goes_to_nobody_of_them(
             DeltaOutcome::Withheld,
             DeltaOutcome::Refused(Refusal::Unsure),
         ];
-        decide(id, Verdict { evaluators: EVALUATORS.to_vec(), ..verdict(outcomes, REJECTED) });
-        // 60 and 12 and 12 by three.
-        assert_eq!(EVALUATORS.map(money), [FUNDS + 28; 3]);
+        let [one, two, three] = EVALUATORS;
+        let evaluators = vec![(one, 1), (two, 4), (three, 3)];
+        decide(id, Verdict { evaluators: evaluators.clone(), ..verdict(outcomes, REJECTED) });
+        // 60 and 12 and 12 by eight.
+        assert_eq!(EVALUATORS.map(money), [FUNDS + 10, FUNDS + 40, FUNDS + 30]);
+        assert_eq!(money(TREASURER), FUNDS + 4);
         assert_eq!(LEARNERS.map(money), [FUNDS - 60, FUNDS - 12, FUNDS - 12, FUNDS, FUNDS]);
-        for evaluator in EVALUATORS {
-            let shared = Event::ForfeitShared { round: id, evaluator, amount: 28 };
+        for (evaluator, votes) in evaluators {
+            let shared = Event::ForfeitShared { round: id, evaluator, amount: 10 * u128::from(votes) };
             assert!(System::events().iter().any(|record| record.event == shared.clone().into()));
         }
     });
@@ -86,7 +89,7 @@ fn what_cannot_be_shared_is_left_over() {
         let id = evaluating(1);
         // An account that does not exist, and that the part would not suffice to open.
         ExistentialDeposit::set(50);
-        let evaluators = vec![EVALUATORS[0], 99];
+        let evaluators = vec![(EVALUATORS[0], 1), (99, 1)];
         let lost = vec![DeltaOutcome::Refused(Refusal::Leaked)];
         decide(id, Verdict { evaluators, ..verdict(lost, REJECTED) });
         assert_eq!((money(EVALUATORS[0]), money(99), money(TREASURER)), (FUNDS + 30, 0, FUNDS + 30));

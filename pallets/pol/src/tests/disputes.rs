@@ -87,7 +87,7 @@ fn dispute(honest: &[u64], target: Target, set: Set, lies: &[(u64, Word)]) -> (D
     let verdict = Decided::get().pop().map(|(_, verdict)| verdict.unwrap());
     if let Some(verdict) = &verdict {
         assert_eq!(crate::Verdicts::<Test>::get(ROUND), Some(right));
-        let mut evaluators = verdict.evaluators.clone();
+        let mut evaluators: Vec<u64> = verdict.evaluators.iter().map(|(who, _)| *who).collect();
         evaluators.sort_unstable();
         return (disputed, evaluators);
     }
@@ -175,7 +175,7 @@ fn who_does_not_stand_by_its_reveal_has_none() {
         // The others have posted nothing.
         assert_eq!(run_to_next_phase(), Phase::Over);
         assert_eq!(slashed(), [2, 3, 4, 5]);
-        assert_eq!(Decided::get().pop().unwrap().1.unwrap().evaluators, [1]);
+        assert_eq!(Decided::get().pop().unwrap().1.unwrap().evaluators, [(1, 1)]);
     });
 }
 
@@ -196,7 +196,7 @@ fn a_trace_is_of_what_was_revealed() {
         assert_noop!(honest.post(ROUND, 3), E::FoundWrong);
         // Nobody else has posted a trace: what the one comes to stands.
         assert_eq!(run_to_next_phase(), Phase::Over);
-        assert_eq!(Decided::get().pop().unwrap().1.unwrap().evaluators, [1]);
+        assert_eq!(Decided::get().pop().unwrap().1.unwrap().evaluators, [(1, 1)]);
     });
 }
 
@@ -272,7 +272,7 @@ fn evidence_is_checked() {
         assert_noop!(settle(&evidence), E::NotNow);
         assert!(Decided::get().is_empty());
         run_to(System::block_number() + 1);
-        assert_eq!(Decided::get().pop().unwrap().1.unwrap().evaluators, [1]);
+        assert_eq!(Decided::get().pop().unwrap().1.unwrap().evaluators, [(1, 1)]);
     });
 }
 

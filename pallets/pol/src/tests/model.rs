@@ -699,6 +699,10 @@ impl Scene {
                     let wrong = sheet.seats.iter().find(|(_, seat)| seat.wrong).map(|(who, _)| *who);
                     for (who, meddling) in all {
                         let who = wrong.filter(|_| meddling.is_right).unwrap_or(who);
+                        if self.book.sheets[&id].seats.contains_key(&who) {
+                            // Nobody gets out of it by leaving.
+                            same(Pol::leave(signed(who)), self.book.leave(who))?;
+                        }
                         self.call(id, who, meddling.call(moment))?;
                         if moment == Moment::Games {
                             // Once more, before the other side.

@@ -35,7 +35,7 @@ fn what_all_have_found_is_the_verdict() {
         assert_eq!(verdict.gain, 500_000);
         let mut evaluators = verdict.evaluators;
         evaluators.sort_unstable();
-        assert_eq!(evaluators, [1, 2, 3, 4, 5]);
+        assert_eq!(evaluators, [1, 2, 3, 4, 5].map(|who| (who, 1)));
         assert!(Verdicts::<Test>::get(ROUND).is_some());
         assert_eq!((slashed(), Active::<Test>::get()), (vec![], 0));
     });

@@ -1,6 +1,6 @@
 use super::support::*;
-use crate::{mock::*, Phase, Seats};
-use blyan_primitives::pol::{commitment, Finding};
+use crate::{mock::*, Committee, Committees, Phase, Seats};
+use blyan_primitives::pol::{commitment, Finding, Reveal};
 use codec::Encode;
 use frame_support::{assert_noop, assert_ok};
 use polkadot_sdk::*;
@@ -101,6 +101,63 @@ fn without_most_on_one_side_nothing_is_decided() {
         let all = [(1, copies.clone()), (2, copies.clone()), (3, copies), (4, found.clone()), (5, found)];
         commit_and_reveal(&all);
         assert_eq!(run_to_next_phase(), Phase::Waiting);
+        assert_eq!(slashed(), Vec::<u64>::new());
+    });
+}
+
+/// Three members, the first of whom has three votes of five, and the two deltas of their round.
+fn with_a_large_one(test: impl FnOnce()) {
+    ext_with(3).execute_with(|| {
+        Staked::mutate(|staked| staked.insert(1, 300 * BLY));
+        Pol::refresh(Origin::signed(1), 1).unwrap();
+        start(vec![delta(1), delta(1)]);
+        assert_eq!(run_to_next_phase(), Phase::Availability);
+        assert_eq!(Committees::<Test>::get(ROUND), Committee { members: 3, votes: 5 });
+        assert_eq!([1, 2, 3].map(|who| Seats::<Test>::get(ROUND, who).unwrap().votes), [3, 1, 1]);
+        test();
+    });
+}
+
+/// Says of what each has which of the deltas are measured.
+fn measured(available: [u32; 3]) -> Vec<u32> {
+    for (who, available) in (1..).zip(available) {
+        Pol::vote_availability(Origin::signed(who), ROUND, available, false).unwrap();
+    }
+    assert_eq!(run_to_next_phase(), Phase::Commit);
+    evaluation().deltas.iter().map(|(index, _)| *index).collect()
+}
+
+/// Members reveal one of two findings.
+fn find(are_copies: [bool; 3]) -> Phase {
+    let found = reveal(&scores(&evaluation().layout));
+    let mut copies = found.clone();
+    copies.deltas[1].finding = Finding::Copy(0);
+    let found = are_copies.map(|is_copy| if is_copy { copies.clone() } else { found.clone() });
+    commit_and_reveal(&(1..).zip(found).collect::<Vec<(u64, Reveal)>>());
+    run_to_next_phase()
+}
+
+#[test]
+fn availability_is_counted_by_votes() {
+    // Two of three have the second delta, with two votes of five.
+    with_a_large_one(|| assert_eq!(measured([0b01, 0b11, 0b10]), [0]));
+    with_a_large_one(|| assert_eq!(measured([0b11, 0b10, 0b01]), [0, 1]));
+}
+
+#[test]
+fn findings_are_counted_by_votes() {
+    with_a_large_one(|| {
+        measured([0b11; 3]);
+        assert_eq!(find([true, true, false]), Phase::Over);
+        assert_eq!(slashed(), [3]);
+        let mut evaluators = Decided::get().pop().unwrap().1.unwrap().evaluators;
+        evaluators.sort_unstable();
+        assert_eq!(evaluators, [(1, 3), (2, 1)]);
+    });
+    // Two of three are not enough with two votes, and one is not with three.
+    with_a_large_one(|| {
+        measured([0b11; 3]);
+        assert_eq!(find([true, false, false]), Phase::Waiting);
         assert_eq!(slashed(), Vec::<u64>::new());
     });
 }

@@ -286,9 +286,9 @@ pact! {
 
     /// Proof-of-Learning.
     4 learning: Learning, LearningParameter {
-        /// Evaluators of a round.
+        /// Seats of a round's committee.
         0 committee: Committee(u32) in Count, public 51, 21 => 201, local 3, 1 => 201;
-        /// Weight of the committee that must reveal the same sums.
+        /// Share of the committee's votes that must reveal the same sums.
         1 quorum: Quorum(Ppm) in Ppm, public Ppm(666_667), Ppm(666_667) => Ppm(900_000), local Ppm(600_000), Ppm(500_001) => Ppm(900_000);
         /// Least improvement of the loss on unseen data.
         2 min_gain: MinGain(u32) in MicroNats, public 2_000, 100 => 100_000, local 2_000, 0 => 100_000;

@@ -50,8 +50,8 @@ pub struct Reward {
     pub aggregators: Vec<u128>,
     /// To who publishes what was accepted.
     pub primary: u128,
-    /// To each evaluator.
-    pub evaluator: u128,
+    /// To evaluators, for each vote.
+    pub vote: u128,
 }
 
 /// What a round pays altogether for a gain in micro-nats a token: of at most `most`, and of at most what is `available`.
@@ -64,18 +64,18 @@ pub fn reward_total(most: u128, gain: i64, available: u128) -> u128 {
     whole.saturating_mul(gain).saturating_add(rest).min(available)
 }
 
-/// Splits `total` among the learners of deltas that count for `weights` in parts of 2^16, who publishes, and so many
-/// evaluators. All of it together is never more than `total`, whatever the weights and shares are.
-pub fn split_reward(total: u128, weights: &[u32], evaluators: u32, shares: &RewardShares) -> Reward {
+/// Splits `total` among the learners of deltas that count for `weights` in parts of 2^16, who publishes, and evaluators who have
+/// so many votes. All of it together is never more than `total`, whatever the weights and shares are.
+pub fn split_reward(total: u128, weights: &[u32], votes: u32, shares: &RewardShares) -> Reward {
     let learners = shares.learners.of(total);
     let left = total.saturating_sub(learners);
     let aggregators = shares.aggregators.of(total).min(left);
     let left = left.saturating_sub(aggregators);
     let primary = shares.primary.of(total).min(left);
     let left = left.saturating_sub(primary);
-    let evaluator = shares.evaluators.of(total).min(left).checked_div(evaluators.into()).unwrap_or(0);
+    let vote = shares.evaluators.of(total).min(left).checked_div(votes.into()).unwrap_or(0);
 
-    Reward { learners: by_weight(learners, weights), aggregators: by_weight(aggregators, weights), primary, evaluator }
+    Reward { learners: by_weight(learners, weights), aggregators: by_weight(aggregators, weights), primary, vote }
 }
 
 /// Splits an amount by weights in parts of 2^16.
@@ -110,10 +110,10 @@ mod tests {
     const BLY: u128 = 1_000_000_000_000_000_000;
     const SHARES: RewardShares = RewardShares::of(&Pact::default_for(NetworkKind::Public).learning);
 
-    fn sum(reward: &Reward, evaluators: u32) -> u128 {
+    fn sum(reward: &Reward, votes: u32) -> u128 {
         reward.learners.iter().chain(&reward.aggregators).sum::<u128>()
             + reward.primary
-            + reward.evaluator * u128::from(evaluators)
+            + reward.vote * u128::from(votes)
     }
 
     #[test]
@@ -138,14 +138,14 @@ mod tests {
         let reward = split_reward(1_000, &[1 << 14, 0, 3 << 14], 4, &SHARES);
         // The 100 of the data sets are not paid, and rounding leaves one.
         let (learners, aggregators) = (vec![150, 0, 450], vec![12, 0, 37]);
-        assert_eq!(reward, Reward { learners, aggregators, primary: 50, evaluator: 50 });
+        assert_eq!(reward, Reward { learners, aggregators, primary: 50, vote: 50 });
         assert_eq!(sum(&reward, 4), 899);
     }
 
     #[test]
     fn without_evaluators_or_deltas_nothing_is_paid_to_them() {
         let reward = split_reward(1_000, &[], 0, &SHARES);
-        assert_eq!(reward, Reward { learners: vec![], aggregators: vec![], primary: 50, evaluator: 0 });
+        assert_eq!(reward, Reward { learners: vec![], aggregators: vec![], primary: 50, vote: 0 });
     }
 
     proptest! {
@@ -164,7 +164,7 @@ mod tests {
 
         #[test]
         fn parts_are_never_more_than_the_whole(
-            total: u128, weights in prop::collection::vec(any::<u32>(), 0..40), evaluators: u32,
+            total: u128, weights in prop::collection::vec(any::<u32>(), 0..40), votes: u32,
             learners: u32, aggregating: u32, primary: u32, evaluating: u32,
         ) {
             let shares = RewardShares {
@@ -173,10 +173,10 @@ mod tests {
                 primary: Ppm(primary),
                 evaluators: Ppm(evaluating),
             };
-            let reward = split_reward(total, &weights, evaluators, &shares);
+            let reward = split_reward(total, &weights, votes, &shares);
             let deltas = reward.learners.iter().chain(&reward.aggregators);
             let parts = deltas.copied().try_fold(reward.primary, |sum: u128, part| sum.checked_add(part));
-            let all = reward.evaluator.checked_mul(evaluators.into()).and_then(|all| parts?.checked_add(all));
+            let all = reward.vote.checked_mul(votes.into()).and_then(|all| parts?.checked_add(all));
             prop_assert!(all.is_some_and(|all| all <= total), "{:?}", reward);
             prop_assert_eq!([reward.learners.len(), reward.aggregators.len()], [weights.len(); 2]);
         }
@@ -184,14 +184,14 @@ mod tests {
         #[test]
         fn rounding_keeps_back_less_than_a_unit_of_each_part(
             total in 0u128..1 << 100, gains in prop::collection::vec(prop::option::of(-5i64..1_000_000_000), 1..33),
-            evaluators in 1u32..202,
+            votes in 1u32..202,
         ) {
             let weights = merge_weights(&gains);
             prop_assume!(weights.iter().any(|weight| *weight > 0));
-            let reward = split_reward(total, &weights, evaluators, &SHARES);
+            let reward = split_reward(total, &weights, votes, &SHARES);
             let lineage = Ppm(100_000).of(total);
-            let kept = total - lineage - sum(&reward, evaluators);
-            prop_assert!(kept <= 2 * weights.len() as u128 + u128::from(evaluators) + 4, "{}", kept);
+            let kept = total - lineage - sum(&reward, votes);
+            prop_assert!(kept <= 2 * weights.len() as u128 + u128::from(votes) + 4, "{}", kept);
             for (weight, amount) in weights.iter().zip(&reward.learners) {
                 prop_assert_eq!(*amount, (Ppm(600_000).of(total) * u128::from(*weight)) >> 16);
             }

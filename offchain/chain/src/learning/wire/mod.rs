@@ -150,6 +150,7 @@ pub(super) fn evaluation(evaluation: pol::Evaluation<u32>) -> Evaluation {
 
 pub(super) fn seat(seat: pol::Seat) -> Seat {
     Seat {
+        votes: seat.votes,
         available: seat.available,
         reads_hidden: seat.reads_hidden,
         commitment: seat.commitment,
@@ -160,7 +161,7 @@ pub(super) fn seat(seat: pol::Seat) -> Seat {
 }
 
 pub(super) fn reveal_entry(entry: pol::RevealEntry) -> RevealEntry {
-    RevealEntry { reveal: entry.reveal.0, members: entry.members, posted: entry.posted }
+    RevealEntry { reveal: entry.reveal.0, votes: entry.votes, posted: entry.posted }
 }
 
 pub(super) fn trace_entry(entry: pol::TraceEntry) -> TraceEntry {

@@ -42,7 +42,7 @@ pub(super) struct Listed {
 #[derive(Debug)]
 pub(super) struct Stands {
     pub(super) reveal: Reveal,
-    pub(super) members: u32,
+    pub(super) votes: u32,
     /// Once they are posted.
     pub(super) scores: Option<Scores>,
 }
@@ -180,8 +180,13 @@ impl Sheet {
         }
     }
 
-    fn is_enough(&self, some: usize, all: usize) -> bool {
-        some as u64 * 1_000_000 >= all as u64 * u64::from(self.rules.learning.quorum.0)
+    fn is_enough(&self, some: u32, all: u32) -> bool {
+        u64::from(some) * 1_000_000 >= u64::from(all) * u64::from(self.rules.learning.quorum.0)
+    }
+
+    /// Votes of those that are so.
+    pub(super) fn votes(&self, is_so: impl Fn(&Seat) -> bool) -> u32 {
+        self.seats.values().filter(|seat| is_so(seat)).map(|seat| seat.votes).sum()
     }
 
     /// How many have done what they can in this phase.
@@ -433,8 +438,9 @@ impl Book {
             return Err(E::Inconsistent);
         }
         seat.reveal = Some(name);
-        let stands = Stands { reveal: reveal.clone(), members: 0, scores: None };
-        sheet.stands.entry(name).or_insert(stands).members += 1;
+        let votes = seat.votes;
+        let stands = Stands { reveal: reveal.clone(), votes: 0, scores: None };
+        sheet.stands.entry(name).or_insert(stands).votes += votes;
         self.is_done(id);
         Ok(())
     }
@@ -612,21 +618,20 @@ impl Book {
         let randomness = [epoch as u8; 32];
         let subject = [&b"committee"[..], &id.to_le_bytes(), &[sheet.attempt]].concat();
         let mut numbers = Draw::new(&randomness, &subject);
-        let mut left = self.evaluators.clone();
-        for _ in 0..sheet.rules.learning.committee {
-            let all: u128 = left.iter().map(|(_, stake)| stake).sum();
-            if all == 0 {
-                break;
+        let (seats, all) =
+            (u128::from(sheet.rules.learning.committee), self.evaluators.iter().map(|(_, stake)| stake).sum::<u128>());
+        for seat in 0..seats {
+            let part = all * seat / seats..all * (seat + 1) / seats;
+            if part.is_empty() {
+                continue;
             }
-            let mut number = numbers.below(all);
-            let drawn = left.iter_mut().find(|(_, stake)| {
-                let is_it = number < *stake;
-                number = number.saturating_sub(*stake);
-                is_it
+            let place = part.start + numbers.below(part.end - part.start);
+            let mut before = 0;
+            let drawn = self.evaluators.iter().find(|(_, stake)| {
+                before += stake;
+                place < before
             });
-            let (who, stake) = drawn.unwrap();
-            *stake = 0;
-            sheet.seats.insert(*who, Seat::default());
+            sheet.seats.entry(drawn.unwrap().0).or_insert(Seat::new(0)).votes += 1;
         }
         if sheet.seats.is_empty() {
             return self.redraw(id);
@@ -645,18 +650,17 @@ impl Book {
 
     fn end_availability(&mut self, id: RoundId) {
         let sheet = self.sheets.get_mut(&id).unwrap();
-        let members = sheet.seats.len();
-        let votes: Vec<Seat> = sheet.seats.values().copied().filter(|seat| seat.available.is_some()).collect();
-        if !sheet.is_enough(votes.len(), members) {
+        let all = sheet.votes(|_| true);
+        if !sheet.is_enough(sheet.votes(|seat| seat.available.is_some()), all) {
             self.slash_absent(id, |seat| seat.available.is_none());
             return self.redraw(id);
         }
-        if !sheet.is_enough(votes.iter().filter(|seat| seat.reads_hidden).count(), members) {
+        if !sheet.is_enough(sheet.votes(|seat| seat.available.is_some() && seat.reads_hidden), all) {
             sheet.hidden = None;
         }
         let has = |index: &u32| {
-            let holders = votes.iter().filter(|seat| seat.available.unwrap() >> index & 1 == 1);
-            sheet.is_enough(holders.count(), members)
+            let holders = sheet.votes(|seat| seat.available.is_some_and(|has| has >> index & 1 == 1));
+            sheet.is_enough(holders, all)
         };
         let measured: Vec<u32> = (0..sheet.deltas.len() as u32).filter(has).collect();
         let (blocks, submitted, is_nothing) = (sheet.rules.rounds.evaluation, sheet.deltas.len(), measured.is_empty());
@@ -701,10 +705,10 @@ impl Book {
         let sheet = &self.sheets[&id];
         let mut weights = BTreeMap::<_, u32>::new();
         for stands in sheet.stands.values() {
-            *weights.entry(findings(&stands.reveal).encode()).or_default() += stands.members;
+            *weights.entry(findings(&stands.reveal).encode()).or_default() += stands.votes;
         }
-        let members = sheet.seats.len();
-        match weights.into_iter().find(|(_, weight)| sheet.is_enough(*weight as usize, members)) {
+        let all = sheet.votes(|_| true);
+        match weights.into_iter().find(|(_, weight)| sheet.is_enough(*weight, all)) {
             Some((agreed, _)) => {
                 self.refute(id, |stands| findings(&stands.reveal).encode() != agreed);
                 self.go_on(id);
@@ -742,12 +746,14 @@ impl Book {
         let blocks_found: BTreeSet<_> = sheet.stands.values().map(Stands::blocks).collect();
         if blocks_found.len() > 1 && self.differs(id).is_none_or(|cell| cell >= candidate) {
             // Who was found wrong has no say, and who is away is for nothing.
-            let voters: Vec<&Seat> = sheet.seats.values().filter(|seat| !seat.wrong).collect();
-            let mut weights = BTreeMap::<_, usize>::new();
-            for stands in voters.iter().filter_map(|seat| sheet.stands.get(&seat.reveal?)) {
-                *weights.entry(stands.blocks()).or_default() += 1;
+            let mut weights = BTreeMap::<_, u32>::new();
+            for seat in sheet.seats.values().filter(|seat| !seat.wrong) {
+                if let Some(stands) = seat.reveal.and_then(|name| sheet.stands.get(&name)) {
+                    *weights.entry(stands.blocks()).or_default() += seat.votes;
+                }
             }
-            match weights.into_iter().find(|(_, weight)| sheet.is_enough(*weight, voters.len())) {
+            let all = sheet.votes(|seat| !seat.wrong);
+            match weights.into_iter().find(|(_, weight)| sheet.is_enough(*weight, all)) {
                 Some((agreed, _)) => self.refute(id, |stands| stands.blocks() != agreed),
                 None => return self.redraw(id),
             }
@@ -819,7 +825,8 @@ impl Book {
         let (name, stands) = sheet.stands.pop_first().unwrap();
         let reveal = stands.reveal;
         let is_its = |seat: &Seat| seat.reveal == Some(name) && !seat.wrong;
-        let evaluators = sheet.seats.iter().filter(|(_, seat)| is_its(seat)).map(|(who, _)| *who).collect();
+        let its = sheet.seats.iter().filter(|(_, seat)| is_its(seat));
+        let evaluators = its.map(|(who, seat)| (*who, seat.votes)).collect();
         let judge = |(found, weight): (&DeltaFinding, u32)| match found.judge(&layout, rules) {
             Ok(()) => DeltaOutcome::Merged(weight),
             Err(refusal) => DeltaOutcome::Refused(refusal),

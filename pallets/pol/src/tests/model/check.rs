@@ -2,8 +2,8 @@
 
 use super::book::{Book, Match, Sheet};
 use crate::{
-    mock::*, Active, Behind, Done, Drawable, Enrolled, Evaluations, Evaluators, GameEntry, Games, Given, HiddenSets,
-    Leaves, Members, Phase, PostedScores, Purpose, Reveals, Seats, Sets, Traces, Verdicts,
+    mock::*, Active, Behind, Committee, Committees, Done, Drawable, Enrolled, Evaluations, Evaluators, GameEntry,
+    Games, Given, HiddenSets, Leaves, Phase, PostedScores, Purpose, Reveals, Seats, Sets, Traces, Verdicts,
 };
 use blyan_primitives::{
     dispute::{example::FEW_ITEMS, Side, Stage},
@@ -100,13 +100,14 @@ impl Book {
         prop_assert_eq!(Given::<Test>::get(id), sheet.given);
         prop_assert!(evaluation.deltas.iter().map(|(index, _)| index).eq(sheet.measured.iter().flatten()));
         prop_assert_eq!(Seats::<Test>::iter_prefix(id).collect::<BTreeMap<_, _>>(), sheet.seats.clone());
-        prop_assert_eq!(Members::<Test>::get(id) as usize, sheet.seats.len());
+        let committee = Committee { members: sheet.seats.len() as u32, votes: sheet.votes(|_| true) };
+        prop_assert_eq!(Committees::<Test>::get(id), committee);
         prop_assert_eq!(Done::<Test>::get(id) as usize, sheet.done());
         prop_assert_eq!(Reveals::<Test>::iter_prefix(id).count(), sheet.stands.len());
         for (name, stands) in &sheet.stands {
             let entry = Reveals::<Test>::get(id, name).unwrap();
             prop_assert_eq!(&entry.reveal, &stands.reveal);
-            prop_assert_eq!((entry.members, entry.posted), (stands.members, stands.scores.is_some()));
+            prop_assert_eq!((entry.votes, entry.posted), (stands.votes, stands.scores.is_some()));
             let posted = PostedScores::<Test>::get(id, name).map(|scores| scores.into_inner());
             prop_assert_eq!(posted, stands.scores.as_ref().map(|scores| scores.0.clone()));
         }

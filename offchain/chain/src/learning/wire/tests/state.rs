@@ -152,8 +152,9 @@ fn every_phase_of_an_evaluation_is_told_apart() {
 
 #[test]
 fn a_committee_is_read_with_what_it_has_done() {
-    let bytes = (Some(5u32), true, Some([1u8; 32]), Some([2u8; 32]), Some([3u8; 32]), false);
+    let bytes = (7u32, Some(5u32), true, Some([1u8; 32]), Some([2u8; 32]), Some([3u8; 32]), false);
     let seat = Seat {
+        votes: 7,
         available: Some(5),
         reads_hidden: true,
         commitment: Some([1; 32]),
@@ -163,7 +164,7 @@ fn a_committee_is_read_with_what_it_has_done() {
     };
     assert_eq!(wire::seat(stored(blyan::storage().pol().seats(), bytes)), seat);
     let entry = wire::reveal_entry(stored(blyan::storage().pol().reveals(), (reveal(), 2u32, true)));
-    assert_eq!(entry, RevealEntry { reveal: reveal(), members: 2, posted: true });
+    assert_eq!(entry, RevealEntry { reveal: reveal(), votes: 2, posted: true });
     assert_eq!(stored(blyan::storage().pol().posted_scores(), vec![1u64, u64::MAX]).0, [1, u64::MAX]);
     assert_eq!(stored(blyan::storage().pol().verdicts(), reveal()).0, reveal());
     let enrolment = wire::enrolment(stored(blyan::storage().pol().evaluators(), (3u32, 10u128.pow(22), 2u32)));
@@ -252,7 +253,7 @@ fn verdicts_and_games_are_shown_in_json() {
     assert_eq!(shown["candidate"]["sums"]["last"]["gain"], json!(8));
     let none = in_json(Verdict { reveal: Reveal { candidate: None, ..reveal() } });
     assert_eq!(none["candidate"], Value::Null);
-    assert_eq!(in_json(RevealEntry { reveal: reveal(), members: 2, posted: true })["reveal"], shown);
+    assert_eq!(in_json(RevealEntry { reveal: reveal(), votes: 2, posted: true })["reveal"], shown);
 
     let cell = Cell { target: Target::Delta(1), set: Set::Own(1), item: 3 };
     let shown = in_json(GameEntry { cell, game: game(), until: 80, right: None });
