@@ -1,7 +1,8 @@
-//! Measures what each codec keeps of what was trained, and whether gains add up, fold after fold.
+//! Measures what each codec keeps of what was trained, or whether the gains of learners after one another are kept.
 //!
 //! ```text
-//! codecs MODEL.gguf FOLDER [--prefix cj] [--held-out 24] [--windows 48] [--slot 29/2] [--steps 20] [--folds 5]
+//! codecs MODEL.gguf FOLDER [--prefix cj] [--held-out 24] [--windows 48] [--slot 29/2] [--steps 20] [--rate 0.005]
+//! codecs MODEL.gguf FOLDER --genres cj,ce,cp,ca,cg [the same]
 //! ```
 //!
 //! Texts are taken from `FOLDER` as in `gain`. The slot's expert is trained twice from its master, every weight and in low rank,
@@ -11,28 +12,33 @@
 //! the dense change that training of every weight gave; its standard error is that of the difference, window by window. Times
 //! are the best of three, for the whole expert on one thread: from the change to bytes, and from bytes to the changed master.
 //!
-//! Then five learners, each with texts of its own, train one after the other: each starts from the master with the changes of
-//! those before it. What is to be kept is the sum of what each gained in its f32 graph, before a codec's rounding and
-//! without that of the serving form.
+//! With genres, each the prefix of its texts' names, as many learners train one after the other, each on one genre and from the
+//! head that those before it have made; each genre has held-out windows of its own. Their deltas are folded as the chain folds
+//! them. What is to be kept is the gain of the same changes added in f32 without a codec, and, over all windows, the sum of what
+//! each change gained on the head that it was made for, without a codec too. Beside it is what is left where there is no
+//! master and each delta is folded into the int8 form, and all of this again with a fifth of every delta, as a merge of five has
+//! them.
 
 mod support;
 
 use blyan_learning::{
+    block::ExpertDelta,
     delta::{DeltaError, Dense, Factors, LowRank, Shape, Sparse, Update},
+    fold::{WHOLE, fold},
     train::{Change, DataSet, Device, Manifest, Method, Settings, Trained, Trainer},
 };
-use blyan_model::exec::Model;
-use blyan_primitives::{hash::blake2_256, ids::SlotId, spec::F32Bits};
-use std::{env, fmt, time::Instant};
-use support::{Corpus, Difference, Expert, Fallible, Genesis, canonical, dense, mean};
+use blyan_model::{exec::Model, expert::Master};
+use blyan_primitives::{block::ExpertShape, hash::blake2_256, ids::SlotId, spec::F32Bits};
+use std::{env, fmt, ops::Range, time::Instant};
+use support::{Corpus, Difference, Expert, Fallible, Genesis, canonical, dense, mean, scores};
 
-const USAGE: &str = "usage: codecs MODEL.gguf FOLDER [--prefix P] [--held-out N] [--windows N] [--slot LAYER/INDEX] [--steps N] [--folds N]";
+const USAGE: &str = "usage: codecs MODEL.gguf FOLDER [--prefix P | --genres P,P…] [--held-out N] [--windows N] [--slot LAYER/INDEX] [--steps N] [--rate R]";
 /// Times that are measured, of which the least counts.
 const ROUNDS: u32 = 3;
 /// Components where a product of thin matrices is trained.
 const RANK: usize = 8;
-/// Steps of a factor on either side of zero, where learners fold one after the other.
-const LEVELS: u8 = 127;
+/// Steps of a factor on either side of zero, as `blyan train` sends them.
+const LEVELS: u8 = 31;
 /// Learning rate where every weight is trained.
 const FULL_RATE: f32 = 1e-3;
 
@@ -97,9 +103,15 @@ struct Bench {
     slot: SlotId,
     separator: u32,
     steps: u32,
+    /// Learning rate where low rank is trained.
+    rate: f32,
+    folder: String,
+}
+
+/// Texts whose names begin alike.
+struct Genre {
+    prefix: String,
     corpus: Corpus,
-    /// Names the texts in manifests.
-    root: [u8; 32],
 }
 
 /// A finished run.
@@ -111,27 +123,25 @@ struct Run {
 }
 
 impl Bench {
-    /// Trains the slot's expert, whose forms these are, on some of the texts.
-    fn train(&self, expert: &Expert, items: Vec<u32>, method: Method) -> Fallible<Run> {
+    /// Trains the slot's expert, whose forms these are, on texts of a genre.
+    fn train(&self, expert: &Expert, Genre { prefix, corpus }: &Genre, method: Method) -> Fallible<Run> {
         let model = Model::load(self.genesis.with_expert(self.slot, expert.serving()?))?;
         let master = expert.master()?;
-        let documents: Vec<_> = items.iter().map(|item| self.corpus.documents[*item as usize].clone()).collect();
-        let mut settings = Settings { method, ..Settings::new(self.steps, self.separator) };
-        if method == Method::Full {
-            settings.learning_rate = F32Bits::new(FULL_RATE);
-        }
+        let rate = if method == Method::Full { FULL_RATE } else { self.rate };
+        let learning_rate = F32Bits::new(rate);
+        let items = (0..corpus.documents.len() as u32).collect();
         let manifest = Manifest {
             slot: self.slot,
             base: model.block_of(self.slot.layer, self.slot.index).ok_or("the model has no such slot")?,
             master: Some(master.hash()),
             weights: model.weights_id(),
-            data: vec![DataSet { root: self.root, items }],
+            data: vec![DataSet { root: blake2_256(format!("{}/{prefix}", self.folder).as_bytes()), items }],
             seed: 0,
-            settings,
+            settings: Settings { method, learning_rate, ..Settings::new(self.steps, self.separator) },
         };
-        let mut trainer = Trainer::new(&model, Some(&master), manifest, &documents, &Device::Cpu)?;
+        let mut trainer = Trainer::new(&model, Some(&master), manifest, &corpus.documents, &Device::Cpu)?;
         let losses = |trainer: &Trainer| {
-            self.corpus.windows.iter().map(|window| trainer.loss_of(window)).collect::<Result<Vec<_>, _>>()
+            corpus.windows.iter().map(|window| trainer.loss_of(window)).collect::<Result<Vec<_>, _>>()
         };
         let before = losses(&trainer)?;
         let started = Instant::now();
@@ -140,9 +150,9 @@ impl Bench {
         Ok(Run { trained: trainer.trained()?, seconds, losses: [before, losses(&trainer)?] })
     }
 
-    /// Held-out losses of canonical execution with an expert in the slot.
-    fn canonical(&self, expert: &Expert) -> Fallible<Vec<f64>> {
-        canonical(Model::load(self.genesis.with_expert(self.slot, expert.serving()?))?, &self.corpus.windows)
+    /// Losses of canonical execution with an expert in the slot.
+    fn canonical(&self, expert: &Expert, windows: &[Vec<u32>]) -> Fallible<Vec<f64>> {
+        canonical(Model::load(self.genesis.with_expert(self.slot, expert.serving()?))?, windows)
     }
 }
 
@@ -166,31 +176,29 @@ fn timed<T>(mut make: impl FnMut() -> Fallible<T>) -> Fallible<(f64, T)> {
 }
 
 /// Prints what each codec keeps.
-fn codecs(bench: &Bench, base: &Expert, before: &[f64]) -> Fallible<()> {
+fn codecs(bench: &Bench, base: &Expert, genre: &Genre) -> Fallible<()> {
+    let windows = &genre.corpus.windows;
+    let before = &bench.canonical(base, windows)?;
+    println!("{} held-out windows: {:.4} nats a token\n", before.len(), mean(before));
     println!("| trained | codec | bytes | ratio | encode, ms | decode, ms | gain | kept | of the dense change's |");
     println!("|---|---|---|---|---|---|---|---|---|");
     let bytes: usize = base.shapes.iter().map(|shape| 4 * shape.rows * shape.k).sum();
-    let all = (0..bench.corpus.documents.len() as u32).collect::<Vec<_>>();
     let mut dense_after = Vec::new();
     let full = ("every weight", Method::Full, &Setting::FULL[..]);
     let factors = ("low rank", Method::LowRank { rank: RANK as u8 }, &Setting::FACTORS[..]);
     for (name, method, settings) in [full, factors] {
-        let Run { trained, seconds, losses: [start, end] } = bench.train(base, all.clone(), method)?;
+        let Run { trained, seconds, losses: [start, end] } = bench.train(base, genre, method)?;
         eprintln!("{name}: {seconds:.0} s, {}", Difference::new(&start, &end));
         let changes = trained.expert.into_array();
         let exact = [0, 1, 2].map(|matrix| dense(&changes[matrix], base.shapes[matrix]));
         let mut expert = base.clone();
         expert.add_exactly(&exact);
-        let after = bench.canonical(&expert)?;
+        let after = bench.canonical(&expert, windows)?;
         if dense_after.is_empty() {
             dense_after.clone_from(&after);
         }
-        let gain = |after: &[f64]| {
-            let Difference { mean, error, .. } = Difference::new(before, after);
-            format!("{mean:+.4} ± {error:.4}")
-        };
         let of_dense = kept(before, &dense_after, &after);
-        println!("| {name} | none, f32 | {bytes} | 1 | | | {} | | {of_dense} |", gain(&after));
+        println!("| {name} | none, f32 | {bytes} | 1 | | | {} | | {of_dense} |", gain(before, &after));
         for setting in settings {
             let pairs = || changes.iter().zip(base.shapes);
             let (encode, encoded) = timed(|| {
@@ -205,12 +213,12 @@ fn codecs(bench: &Bench, base: &Expert, before: &[f64]) -> Fallible<()> {
                 }
                 Ok(expert)
             })?;
-            let coded = bench.canonical(&expert)?;
+            let coded = bench.canonical(&expert, windows)?;
             let size: usize = encoded.iter().map(Vec::len).sum();
             println!(
                 "| {name} | {setting} | {size} | {:.1} | {encode:.0} | {decode:.0} | {} | {} | {} |",
                 bytes as f64 / size as f64,
-                gain(&coded),
+                gain(before, &coded),
                 kept(before, &after, &coded),
                 kept(before, &dense_after, &coded),
             );
@@ -219,54 +227,132 @@ fn codecs(bench: &Bench, base: &Expert, before: &[f64]) -> Fallible<()> {
     Ok(())
 }
 
-/// Prints what is left of the gains of some learners that train one after the other.
-fn folds(bench: &Bench, base: &Expert, before: &[f64], count: u32) -> Fallible<()> {
-    println!("| learner | gain of its own | sum of these | canonical gain so far | kept |");
-    println!("|---|---|---|---|---|");
-    let mut expert = base.clone();
-    // What would be left if there were no master.
-    let mut rounded = base.clone();
-    rounded.round()?;
-    let mut sum = 0.0;
-    for learner in 0..count {
-        let items = (learner..bench.corpus.documents.len() as u32).step_by(count as usize).collect();
-        let run = bench.train(&expert, items, Method::LowRank { rank: RANK as u8 })?;
-        let [start, end] = run.losses;
-        let own = Difference::new(&start, &end);
-        sum += own.mean;
-        let updates = run.trained.to_updates(LEVELS)?;
-        expert.add(&updates)?;
-        rounded.add(&updates)?;
-        rounded.round()?;
-        let so_far = Difference::new(before, &bench.canonical(&expert)?);
-        println!(
-            "| {} | {:+.4} ± {:.4} | {sum:+.4} | {:+.4} ± {:.4} | {:.1} % |",
-            learner + 1,
-            own.mean,
-            own.error,
-            so_far.mean,
-            so_far.error,
-            100.0 * so_far.mean / sum,
-        );
+/// The change of an expert by weights in parts of 2^16, without a codec's rounding.
+fn part_of(changes: &[Vec<f32>; 3], weight: u32) -> [Vec<f32>; 3] {
+    let part = weight as f32 / WHOLE as f32;
+    changes.each_ref().map(|change| change.iter().map(|change| part * change).collect())
+}
+
+/// The expert with a delta in it, as the chain folds it.
+fn folded(expert: &Expert, delta: &ExpertDelta, weight: u32) -> Fallible<Expert> {
+    let forms = fold(&Master::new(expert.master()?, delta.shape())?, &[(delta, weight)])?;
+    Expert::from_master(&forms.master.into_block()?, expert.shapes)
+}
+
+/// A change in steps of the int8 form of an expert: its root mean square, and the part of elements that it moves by half a step
+/// or more, in percent.
+fn in_steps(expert: &Expert, changes: &[Vec<f32>; 3]) -> (f64, f64) {
+    let (mut squares, mut moved, mut count) = (0.0, 0usize, 0usize);
+    for ((weights, changes), shape) in expert.weights.iter().zip(changes).zip(expert.shapes) {
+        for (weights, changes) in weights.chunks_exact(shape.k).zip(changes.chunks_exact(shape.k)) {
+            let step = weights.iter().fold(0.0f32, |most, weight| most.max(weight.abs())) / 127.0;
+            squares += changes.iter().map(|change| f64::from(change / step).powi(2)).sum::<f64>();
+            moved += changes.iter().filter(|change| change.abs() >= step / 2.0).count();
+            count += changes.len();
+        }
     }
-    let without = Difference::new(before, &bench.canonical(&rounded)?);
-    println!("without a master, each folded into the int8 form: {without}, {:.1} % kept", 100.0 * without.mean / sum);
+    ((squares / count as f64).sqrt(), 100.0 * moved as f64 / count as f64)
+}
+
+fn gain(before: &[f64], after: &[f64]) -> String {
+    let Difference { mean, error, .. } = Difference::new(before, after);
+    format!("{mean:+.4} ± {error:.4}")
+}
+
+/// Prints what is left of the gains of learners of one genre each, who train one after the other.
+fn folds(bench: &Bench, base: &Expert, genres: &[Genre]) -> Fallible<()> {
+    let [wide, ..] = base.shapes;
+    let shape = ExpertShape { ffn: wide.rows as u32, hidden: wide.k as u32 };
+    let mut head = base.clone();
+    // The genesis head, and for each learner the head that it leaves, without a codec and as folded.
+    let mut forms = vec![base.serving()?];
+    let (mut learned, mut own) = (Vec::new(), Vec::new());
+    for genre in genres {
+        let Run { trained, seconds, losses } = bench.train(&head, genre, Method::LowRank { rank: RANK as u8 })?;
+        eprintln!("{}: {seconds:.0} s", genre.prefix);
+        let delta = ExpertDelta::new(shape, trained.to_updates(LEVELS)?)?;
+        let changes = trained.expert.into_array();
+        let changes = [0, 1, 2].map(|matrix| dense(&changes[matrix], base.shapes[matrix]));
+        let mut exact = head.clone();
+        exact.add_exactly(&changes);
+        own.push((losses, in_steps(&head, &changes)));
+        head = folded(&head, &delta, WHOLE)?;
+        forms.extend([exact.serving()?, head.serving()?]);
+        learned.push((changes, delta));
+    }
+    let weights = [WHOLE, WHOLE / 5];
+    for weight in weights {
+        let [mut exact, mut kept, mut rounded] = [(); 3].map(|()| base.clone());
+        rounded.round()?;
+        for (changes, delta) in &learned {
+            exact.add_exactly(&part_of(changes, weight));
+            kept = folded(&kept, delta, weight)?;
+            rounded = folded(&rounded, delta, weight)?;
+            rounded.round()?;
+        }
+        forms.extend([exact.serving()?, kept.serving()?, rounded.serving()?]);
+    }
+
+    let windows: Vec<_> = genres.iter().flat_map(|genre| &genre.corpus.windows).cloned().collect();
+    let losses = scores(Model::load(bench.genesis.blocks())?, bench.slot, &forms, &windows)?;
+    let (chain, ends) = losses[1..].split_at(2 * genres.len());
+    let before = &losses[0];
+    println!("{} held-out windows: {:.4} nats a token\n", before.len(), mean(before));
+
+    println!(
+        "| texts | gain of its own | RMS, steps | moved | gain on all | sum of these | canonical gain so far | kept |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    let (mut head, mut sum) = (before, before.clone());
+    for ((genre, (own, (size, moved))), after) in genres.iter().zip(&own).zip(chain.chunks_exact(2)) {
+        let [exact, coded] = after else { continue };
+        sum.iter_mut().zip(exact.iter().zip(head)).for_each(|(sum, (after, before))| *sum += after - before);
+        println!(
+            "| {} | {} | {size:.3} | {moved:.1} % | {} | {} | {} | {} |",
+            genre.prefix,
+            gain(&own[0], &own[1]),
+            gain(head, exact),
+            gain(before, &sum),
+            gain(before, coded),
+            kept(before, &sum, coded),
+        );
+        head = coded;
+    }
+    for (weight, end) in weights.iter().zip(ends.chunks_exact(3)) {
+        let [exact, coded, rounded] = end else { continue };
+        println!("\nafter all, {:.3} of each delta:\n", f64::from(*weight) / f64::from(WHOLE));
+        println!("| held-out windows | added in f32 | folded | kept | without a master | kept |");
+        println!("|---|---|---|---|---|---|");
+        let row = |name: &str, at: Range<usize>| {
+            let [before, exact, coded, rounded] = [before, exact, coded, rounded].map(|losses| &losses[at.clone()]);
+            let of = |coded| format!("{} | {}", gain(before, coded), kept(before, exact, coded));
+            println!("| {name} | {} | {} | {} |", gain(before, exact), of(coded), of(rounded));
+        };
+        let mut first = 0;
+        for genre in genres {
+            let end = first + genre.corpus.windows.len();
+            row(&genre.prefix, first..end);
+            first = end;
+        }
+        row("all", 0..first);
+    }
     Ok(())
 }
 
 fn main() -> Fallible<()> {
-    let (mut prefix, mut held_out, mut windows) = (String::new(), 24, 48);
-    let (mut steps, mut count, mut layer, mut index) = (20, 5, 29, 2);
+    let (mut prefix, mut genres, mut held_out, mut windows) = (String::new(), String::new(), 24, 48);
+    let (mut steps, mut rate, mut layer, mut index) = (20, 5e-3, 29, 2);
     let mut places = Vec::new();
     let mut args = env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or(USAGE);
         match arg.as_str() {
             "--prefix" => prefix = value()?,
+            "--genres" => genres = value()?,
             "--held-out" => held_out = value()?.parse()?,
             "--windows" => windows = value()?.parse()?,
             "--steps" => steps = value()?.parse()?,
-            "--folds" => count = value()?.parse()?,
+            "--rate" => rate = value()?.parse()?,
             "--slot" => {
                 let slot = value()?;
                 let (of, at) = slot.split_once('/').ok_or(USAGE)?;
@@ -281,7 +367,10 @@ fn main() -> Fallible<()> {
     let genesis = Genesis::import(model.as_ref(), folder_of_blocks.path())?;
     let text = genesis.text()?;
     let separator = text.generation().eos.ok_or("the tokenizer has no end of text")?;
-    let corpus = Corpus::read(folder.as_ref(), &prefix, &text, held_out, windows)?;
+    let read = |prefix: &str| {
+        let corpus = Corpus::read(folder.as_ref(), prefix, &text, held_out, windows)?;
+        Fallible::Ok(Genre { prefix: prefix.into(), corpus })
+    };
     let base = Model::load(genesis.blocks())?;
     let slot = SlotId { lineage: base.spec_id(), layer, index };
     let head = base.block_of(layer, index).ok_or("the model has no such slot")?;
@@ -289,13 +378,15 @@ fn main() -> Fallible<()> {
     let wide = Shape { rows: d.ffn as usize, k: d.hidden as usize };
     let shapes = [wide, wide, Shape { rows: wide.k, k: wide.rows }];
     let expert = Expert::from_master(genesis.master(&head)?, shapes)?;
-    let before = canonical(base, &corpus.windows)?;
-    println!("slot {layer}/{index}, {} held-out windows: {:.4} nats a token\n", before.len(), mean(&before));
-    let bench = Bench { genesis, slot, separator, steps, corpus, root: blake2_256(folder.as_bytes()) };
-    codecs(&bench, &expert, &before)?;
-    if count > 0 {
-        println!();
-        folds(&bench, &expert, &before, count)?;
+    let genres = match genres.as_str() {
+        "" => Vec::new(),
+        genres => genres.split(',').map(read).collect::<Fallible<Vec<_>>>()?,
+    };
+    let genre = genres.is_empty().then(|| read(&prefix)).transpose()?;
+    let bench = Bench { genesis, slot, separator, steps, rate, folder: folder.clone() };
+    print!("slot {layer}/{index}, {steps} steps, learning rate {rate}, ");
+    match genre {
+        Some(genre) => codecs(&bench, &expert, &genre),
+        None => folds(&bench, &expert, &genres),
     }
-    Ok(())
 }

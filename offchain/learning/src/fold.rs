@@ -14,7 +14,7 @@
 //! that a codec did not keep. So a delta with all of the weight is what `add_to` makes of the master. The serving form follows
 //! from the new master as [`ExpertBuilder`] has it.
 //!
-//! The master is in f32 because a fold is smaller than the step of int8: what is folded there alone is lost.
+//! The master is in f32 because a fold can be smaller than the step of int8: folded into that alone, it would be lost.
 
 use crate::{block::ExpertDelta, delta::DeltaError};
 use blyan_model::expert::{ExpertBuilder, ExpertError, Forms, Master, Matrix};

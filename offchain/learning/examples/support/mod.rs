@@ -7,7 +7,7 @@ use blyan_learning::{
 };
 use blyan_model::{
     chat::TextProcessor,
-    exec::{Engine, EngineConfig, Model, ModelBlocks},
+    exec::{Engine, EngineConfig, Model, ModelBlocks, Scorer},
     import::{ImportOptions, import_gguf},
 };
 use blyan_primitives::{
@@ -15,6 +15,7 @@ use blyan_primitives::{
     genesis::GenesisModel,
     ids::{ContentHash, SlotId},
     spec::Name,
+    trace::LOSS_UNITS,
 };
 use blyan_tensorblock::{
     Block, BlockBuilder, UnwrittenBlock, VerifiedBlock, default_threads,
@@ -232,6 +233,28 @@ pub(crate) fn canonical(model: Model, windows: &[Vec<u32>]) -> Fallible<Vec<f64>
             }
         })?;
         losses.push(sum / (window.len() - 1) as f64);
+    }
+    Ok(losses)
+}
+
+/// Losses of canonical execution with each of some serving forms in a slot, in nats a token of each window. What these models
+/// have in common is computed once.
+pub(crate) fn scores(
+    base: Model,
+    slot: SlotId,
+    experts: &[VerifiedBlock],
+    windows: &[Vec<u32>],
+) -> Fallible<Vec<Vec<f64>>> {
+    let SlotId { layer, index, .. } = slot;
+    let models = experts.iter().map(|expert| base.with_expert(layer, index, expert)).collect::<Result<Vec<_>, _>>()?;
+    let mut scorer = Scorer::new(Arc::new(base), layer, index, &EngineConfig::default())?;
+    let mut losses = vec![Vec::new(); experts.len()];
+    for window in windows {
+        let mut item = scorer.item(window)?;
+        for (model, losses) in models.iter().zip(&mut losses) {
+            let sum: f64 = item.losses(model)?.into_iter().map(f64::from).sum();
+            losses.push(sum / f64::from(LOSS_UNITS) / (window.len() - 1) as f64);
+        }
     }
     Ok(losses)
 }
