@@ -25,11 +25,22 @@ fetch_corpus() {
 	rm -rf "$tmp"
 }
 
-# Writes the corpus's texts whose names begin with PREFIX into FOLDER, without the tags behind each word.
+# Writes the corpus's texts whose names begin with PREFIX into FOLDER, without the tags behind each word: all of them, or the
+# first MOST.
 plain_corpus() {
-	local folder=$1 prefix=$2 text
+	local folder=$1 prefix=$2 left=${3:-99} text
 	mkdir -p "$folder"
 	for text in "$BLYAN_BROWN/$prefix"[0-9][0-9]; do
+		[ "$left" -gt 0 ] || break
+		left=$((left - 1))
 		sed -E 's#/[^/[:space:]]+([[:space:]]|$)#\1#g; s/^[[:space:]]+//' "$text" >"$folder/${text##*/}.txt"
+	done
+}
+
+# Writes the first MOST texts of each of the corpus's genres but *learned* (cj) into FOLDER.
+plain_corpus_but_learned() {
+	local folder=$1 most=$2 genre
+	for genre in a b c d e f g h k l m n p r; do
+		plain_corpus "$folder" "c$genre" "$most"
 	done
 }

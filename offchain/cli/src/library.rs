@@ -4,7 +4,8 @@ use crate::genesis;
 use anyhow::{Context, Result, ensure};
 use blyan_chain::{AccountId, State};
 use blyan_learning::{evaluate::Blocks, hidden};
-use blyan_primitives::{ids::ContentHash, worker::Roles};
+use blyan_model::exec::ModelBlocks;
+use blyan_primitives::{ids::ContentHash, spec::ModelSpec, worker::Roles};
 use blyan_store::Store;
 use blyan_tensorblock::VerifiedBlock;
 use blyan_worker::{
@@ -124,4 +125,12 @@ impl Library {
         let urls = state.worker(account).await?.as_ref().map(urls).unwrap_or_default();
         Ok(self.fetcher.asking(&urls))
     }
+}
+
+/// The model with these experts, `[layer][index]`, from blocks that are at hand.
+pub(crate) fn model_blocks(spec: ModelSpec, experts: &[Vec<ContentHash>], blocks: &Blocks) -> Result<ModelBlocks> {
+    let find = |hash: &ContentHash| blocks.get(hash).cloned().with_context(|| format!("block {hash} is not at hand"));
+    let layer = |layer: &Vec<ContentHash>| layer.iter().map(find).collect::<Result<Vec<_>>>();
+    let experts = experts.iter().map(layer).collect::<Result<Vec<_>>>()?;
+    Ok(ModelBlocks { trunk: find(&spec.trunk)?, router: find(&spec.router)?, experts, spec })
 }

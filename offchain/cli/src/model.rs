@@ -1,12 +1,14 @@
-//! `blyan model`: importing, looking at, checking and exporting blocks of weights, and how they came to be.
+//! `blyan model`: importing, looking at, checking and exporting blocks of weights, how they came to be, and what they lose.
 
 use crate::{
+    evaluate::{self, EvaluateArgs},
     genesis,
     library::StoreArg,
     lineage::{self, LineageArgs},
     out,
     progress::Steps,
     round::active,
+    router::{self, RouterCommand},
     slot::Place,
     submit::Reading,
 };
@@ -21,7 +23,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Blocks of weights: import, look at, check, export.
+/// The model and its blocks of weights: import, look at, check, export, evaluate.
 #[derive(Subcommand, Debug)]
 pub enum ModelCommand {
     /// Make blocks of a GGUF file or a Hugging Face folder, and print the model as a chain spec holds it.
@@ -42,6 +44,15 @@ pub enum ModelCommand {
     Master(MasterArgs),
     /// Show the heads that slots have had, and the rounds that moved them.
     Lineage(LineageArgs),
+    /// Change where tokens are sent: fold what was trained of the router, and publish it.
+    #[command(subcommand)]
+    Router(RouterCommand),
+    /// Measure the loss of the chain's model on sets or texts; with --since or --round, what it has learned.
+    ///
+    /// Executes the model that the chain names exactly as workers do, so that everybody finds the same losses to the last bit.
+    /// Two models are compared item by item: the gain is by how much the loss is lower. Its standard error tells how far it
+    /// would vary with other items of the same kind: a gain of three of them is hardly chance, one of less than two is.
+    Evaluate(EvaluateArgs),
 }
 
 /// What to import, and how.
@@ -126,7 +137,7 @@ pub struct MasterArgs {
 
 /// Runs the command.
 pub async fn run(command: ModelCommand) -> Result<()> {
-    // All but the last two is computation and disk: nothing else waits on this thread.
+    // What waits for nothing else is computation and disk: nothing else waits on this thread.
     match command {
         ModelCommand::Import(args) => tokio::task::block_in_place(|| import(&args)),
         ModelCommand::Info(args) => tokio::task::block_in_place(|| info(&args)),
@@ -134,6 +145,8 @@ pub async fn run(command: ModelCommand) -> Result<()> {
         ModelCommand::Export(args) => tokio::task::block_in_place(|| export(&args)),
         ModelCommand::Master(args) => master(&args).await,
         ModelCommand::Lineage(args) => lineage::run(args).await,
+        ModelCommand::Router(command) => router::run(command).await,
+        ModelCommand::Evaluate(args) => evaluate::run(args).await,
     }
 }
 

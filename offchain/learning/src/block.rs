@@ -16,7 +16,7 @@ use blyan_primitives::{
 use blyan_tensorblock::{BlockBuilder, BlockError, UnwrittenBlock, VerifiedBlock};
 
 /// The tensor with the learner's account.
-const LEARNER: &str = "learner";
+pub(crate) const LEARNER: &str = "learner";
 
 /// Why there is no delta of an expert, or a block is none.
 #[derive(Debug, thiserror::Error)]

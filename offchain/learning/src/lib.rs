@@ -7,6 +7,7 @@
 //! - [`hidden`]: the same, encrypted until they are measured on.
 //! - [`fold`]: what deltas make of an expert.
 //! - [`evaluate`]: what a member of a committee finds of a round.
+//! - [`router`]: changes to routers, and what they make of one.
 //! - [`referee`]: playing for it where others say otherwise.
 
 #![deny(unsafe_code)]
@@ -20,4 +21,5 @@ pub mod items;
 #[cfg(test)]
 mod noise;
 pub mod referee;
+pub mod router;
 pub mod train;

@@ -11,7 +11,7 @@ use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
 
 pub use pack::PackArgs;
-pub(crate) use pack::{Made, Split, pack};
+pub(crate) use pack::{Made, Split, Texts, items_of, pack};
 pub use sets::AddArgs;
 
 /// Sets of texts: what learners train on, and what their deltas are measured on.

@@ -140,7 +140,32 @@ impl<'a> Packer<'a> {
         })
     }
 
-    fn take(&mut self, text: &str) -> Result<()> {
+    /// A set of its own, which no document is dealt to.
+    fn add_set(&mut self, purpose: PurposeName) -> usize {
+        self.sets.push(Packed { purpose, documents: 0, items: Vec::new() });
+        self.sets.len().saturating_sub(1)
+    }
+
+    /// Takes all documents of some texts, for a set or for those that they are dealt to. After each file `told` learns how many
+    /// bytes are done, of how many; its error ends it.
+    fn read(
+        &mut self,
+        texts: &[PathBuf],
+        set: Option<usize>,
+        told: &mut dyn FnMut(u64, u64) -> Result<()>,
+    ) -> Result<()> {
+        let sources = corpus::sources(texts)?;
+        let total: u64 = sources.iter().map(|source| source.bytes).sum();
+        let mut done = 0u64;
+        for source in &sources {
+            corpus::documents(&source.path, &mut |text| self.take(text, set))?;
+            done = done.saturating_add(source.bytes);
+            told(done, total)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, text: &str, set: Option<usize>) -> Result<()> {
         // What is in two sets would be measured on what was trained on.
         if !self.seen.insert(blake2_256(text.as_bytes())) {
             self.left_out.repeated += 1;
@@ -156,7 +181,7 @@ impl<'a> Packer<'a> {
             self.left_out.short += 1;
             return Ok(());
         }
-        let set = self.dealer.next();
+        let set = set.unwrap_or_else(|| self.dealer.next());
         let set = self.sets.get_mut(set).context("a document is dealt to a set that there is not")?;
         set.documents += 1;
         tokens.truncate(whole);
@@ -229,7 +254,8 @@ pub(super) async fn run(args: PackArgs) -> Result<()> {
     let (tokenizer, tokens, store) = setting(&args).await?;
     let steps = Steps::new();
     steps.begin_counted("packing");
-    let packed = tokio::task::block_in_place(|| pack(&args.texts, &args.split, &tokenizer, tokens, &store, &steps));
+    let texts = Texts { all: &args.texts, splits: &args.split, general: &[] };
+    let packed = tokio::task::block_in_place(|| pack(&texts, &tokenizer, tokens, &store, &steps));
     steps.finish();
     let (made, left_out) = packed?;
     if args.reading.json {
@@ -252,26 +278,59 @@ pub(super) async fn run(args: PackArgs) -> Result<()> {
     out::line("next: blyan data add BLOCK --purpose SET, for each of them")
 }
 
-/// Packs documents, and puts the sets into the store: the training set, then one for each split.
+/// What sets are made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Texts<'a> {
+    /// What the training set is made of, and those of the splits.
+    pub(crate) all: &'a [PathBuf],
+    /// Parts of these that make sets of their own.
+    pub(crate) splits: &'a [Split],
+    /// What the general set is made of, where it is no split: all of these, but for documents that are among the others.
+    pub(crate) general: &'a [PathBuf],
+}
+
+/// Packs documents, and puts the sets into the store: the training set, then one for each split, then the general set where it
+/// is of other texts.
 pub(crate) fn pack(
-    texts: &[PathBuf],
-    splits: &[Split],
+    texts: &Texts<'_>,
     tokenizer: &VerifiedBlock,
     tokens: u32,
     store: &Store,
     steps: &Steps,
 ) -> Result<(Vec<Made>, LeftOut)> {
     let text = TextProcessor::from_block(tokenizer)?;
-    let mut packer = Packer::new(text.tokenizer(), tokens, splits)?;
-    let sources = corpus::sources(texts)?;
-    let total: u64 = sources.iter().map(|source| source.bytes).sum();
-    let mut done = 0u64;
-    for source in &sources {
-        corpus::documents(&source.path, &mut |text| packer.take(text))?;
-        done = done.saturating_add(source.bytes);
+    let mut packer = Packer::new(text.tokenizer(), tokens, texts.splits)?;
+    let mut told = |done: u64, total: u64| {
         steps.set_of(done, total);
+        Ok(())
+    };
+    packer.read(texts.all, None, &mut told)?;
+    if !texts.general.is_empty() {
+        let set = packer.add_set(PurposeName::General);
+        packer.read(texts.general, Some(set), &mut told)?;
     }
     packer.finish(store)
+}
+
+/// The items of texts, which are put nowhere. After each file `told` learns how many bytes are done, of how many; its error ends
+/// it.
+pub(crate) fn items_of(
+    texts: &[PathBuf],
+    tokenizer: &VerifiedBlock,
+    tokens: u32,
+    told: &mut dyn FnMut(u64, u64) -> Result<()>,
+) -> Result<Vec<Vec<u32>>> {
+    let text = TextProcessor::from_block(tokenizer)?;
+    let mut packer = Packer::new(text.tokenizer(), tokens, &[])?;
+    packer.read(texts, None, told)?;
+    let LeftOut { short, repeated, .. } = packer.left_out;
+    let all = packer.sets.into_iter().flat_map(|set| set.items).collect::<Vec<_>>();
+    ensure!(
+        !all.is_empty(),
+        "the texts make no item: {short} documents have fewer than {tokens} tokens, {repeated} were there before; give longer \
+         texts"
+    );
+    Ok(all.chunks_exact(tokens as usize).map(<[u32]>::to_vec).collect())
 }
 
 #[cfg(test)]
@@ -320,7 +379,7 @@ mod tests {
         let text = TextProcessor::from_block(&block).unwrap();
         let pack = |texts: &[&str]| {
             let mut packer = Packer::new(text.tokenizer(), 5, &splits(&["held-out:50%"])).unwrap();
-            texts.iter().for_each(|text| packer.take(text).unwrap());
+            texts.iter().for_each(|text| packer.take(text, None).unwrap());
             packer.finish(&store)
         };
         // A token is a byte. One that is too short, and one that is there twice.
@@ -337,6 +396,53 @@ mod tests {
         assert_eq!(pack(&texts).unwrap().0, made);
         let error = pack(&texts[..1]).unwrap_err().to_string();
         assert!(error.contains("held-out") && error.contains("longer texts"), "{error}");
+    }
+
+    #[test]
+    fn a_general_set_of_other_texts_has_none_of_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let store = open_store(&at("store")).unwrap();
+        let block = store.get(&import_tiny(&store).unwrap().spec.tokenizer).unwrap();
+        std::fs::write(
+            at("some.jsonl"),
+            ["one two", "three four"].map(|text| format!("{{\"text\":\"{text}\"}}\n")).concat(),
+        )
+        .unwrap();
+        std::fs::write(at("other"), "five six seven").unwrap();
+        std::fs::write(at("same"), "one two").unwrap();
+        let pack = |general: &[PathBuf]| {
+            let texts = Texts { all: &[at("some.jsonl")], splits: &splits(&["held-out:50%"]), general };
+            pack(&texts, &block, 5, &store, &Steps::new())
+        };
+        let (made, left_out) = pack(&[at("same"), at("other")]).unwrap();
+        let counts: Vec<_> = made.iter().map(|set| (set.purpose.text(), set.documents, set.items)).collect();
+        assert_eq!(counts, [("training", 1, 1), ("held-out", 1, 2), ("general", 1, 2)]);
+        assert_eq!(left_out.repeated, 1);
+        let error = pack(&[at("same")]).unwrap_err().to_string();
+        assert!(error.contains("general") && error.contains("there before"), "{error}");
+        assert_eq!(pack(&[]).unwrap().0.len(), 2);
+    }
+
+    #[test]
+    fn items_of_texts_are_those_that_a_set_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let store = open_store(&at("store")).unwrap();
+        let block = store.get(&import_tiny(&store).unwrap().spec.tokenizer).unwrap();
+        std::fs::write(at("a"), "one two three").unwrap();
+        std::fs::write(at("b"), "abc").unwrap();
+        let mut seen = Vec::new();
+        let mut told = |done: u64, total: u64| {
+            seen.push((done, total));
+            Ok(())
+        };
+        let found = items_of(&[at("a"), at("b")], &block, 5, &mut told).unwrap();
+        assert_eq!(found, ["one t", "wo th"].map(|text| text.bytes().map(u32::from).collect::<Vec<_>>()));
+        assert_eq!(seen, [(13, 16), (16, 16)]);
+        let error = items_of(&[at("b")], &block, 5, &mut |_, _| Ok(())).unwrap_err().to_string();
+        assert!(error.contains("longer texts"), "{error}");
+        assert!(items_of(&[at("a")], &block, 5, &mut |_, _| anyhow::bail!("enough")).is_err());
     }
 
     #[derive(Parser, Debug)]

@@ -2,13 +2,14 @@
 
 use super::PurposeName;
 use crate::{
+    governed::{command, proposal, with_all_rights},
     library::StoreArg,
     out,
     submit::{Reading, Sender, Sent, Signing},
     units,
 };
 use anyhow::{Context, Result, bail, ensure};
-use blyan_chain::{AccountId, Call, DispatchError, HiddenSet, LearningCall, Purpose, State, tx::SubmissionError};
+use blyan_chain::{AccountId, Call, HiddenSet, LearningCall, Purpose, State};
 use blyan_learning::items::Items;
 use blyan_primitives::{ids::ContentHash, pol::ItemBlock};
 use clap::Args;
@@ -84,23 +85,6 @@ pub(super) async fn add(args: AddArgs) -> Result<()> {
     }
 }
 
-/// Makes a call as the holder of the chain's sudo key; nothing where there is none, or the account is not its holder.
-async fn with_all_rights(sender: &mut Sender, state: &State, call: &Call) -> Result<Option<Sent>> {
-    // It can be encoded where the chain has such a key.
-    if state.encode_call(&call.clone().sudo()).is_err() {
-        return Ok(None);
-    }
-    match sender.send(call.clone().sudo()).await {
-        Err(error) if is_not_the_holder(&error) => Ok(None),
-        sent => sent.map(Some),
-    }
-}
-
-fn is_not_the_holder(error: &anyhow::Error) -> bool {
-    let Some(SubmissionError::Dispatch { error, .. }) = error.downcast_ref() else { return false };
-    matches!(&**error, DispatchError::Pallet { pallet, name, .. } if pallet == "Sudo" && name == "RequireSudo")
-}
-
 /// Tells what is to be proposed.
 fn propose(
     sender: &Sender,
@@ -109,7 +93,7 @@ fn propose(
     registered: Option<&Sent>,
     mut details: serde_json::Value,
 ) -> Result<()> {
-    let call = format!("0x{}", hex::encode(state.encode_call(call)?));
+    let call = proposal(state, call)?;
     if sender.is_json() {
         details["proposal"] = json!(call);
         return out::line(serde_json::to_string_pretty(&details)?);
@@ -118,7 +102,7 @@ fn propose(
         out::line(format_args!("the block is registered in block {}, final", sent.block))?;
     }
     out::line("what it is for is decided by all members; propose it to them:")?;
-    out::line(format_args!("  blyan referendum propose --call {call} --track root --deposit"))
+    out::line(command(&call))
 }
 
 /// A set as it is listed.

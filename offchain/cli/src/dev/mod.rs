@@ -59,9 +59,15 @@ pub struct DevArgs {
     /// Make data sets of these texts, and let all workers but the first evaluate deltas that are trained on them.
     ///
     /// A file or folder as `blyan data pack` takes them; can be given more than once. Of ten documents seven are trained on, two
-    /// are held out, and one stands for what the model could do before.
+    /// are held out, and one stands for what the model could do before; with --general eight are trained on.
     #[arg(long, value_name = "FILE|FOLDER", conflicts_with = "once")]
     learn: Vec<PathBuf>,
+    /// With --learn: let these texts, of another kind, stand for what the model could do before and is not to lose.
+    ///
+    /// As --learn; none of their documents is trained on. Without it these are of the same kind as what is trained on, so that
+    /// a delta that harms everything else is not found harmful.
+    #[arg(long, value_name = "FILE|FOLDER", requires = "learn")]
+    general: Vec<PathBuf>,
     /// Use the tiny test model, which answers nonsense at once.
     #[arg(long)]
     tiny: bool,
@@ -221,7 +227,7 @@ impl Network {
         if let [_, evaluators @ ..] = accounts
             && !args.learn.is_empty()
         {
-            self.sets = school::open(&self.rpc, &store, &args.learn, evaluators, steps).await?;
+            self.sets = school::open(&self.rpc, &store, &args.learn, &args.general, evaluators, steps).await?;
         }
         Ok(())
     }
@@ -419,6 +425,26 @@ fn report(answer: Answer, anchor: Anchor) -> Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::Parser;
+
+    #[derive(Parser, Debug)]
+    struct Words {
+        #[command(flatten)]
+        args: DevArgs,
+    }
+
+    #[test]
+    fn a_network_that_learns_has_texts_and_enough_workers() {
+        let parse = |words: &[&str]| Words::try_parse_from([&["blyan"], words].concat()).map(|words| words.args);
+        let args = parse(&["--learn", "a", "--learn", "b", "--general", "c"]).unwrap();
+        assert_eq!((args.learn.len(), args.general, args.workers.is_none()), (2, vec![PathBuf::from("c")], true));
+        let workers = |words: &[&str]| parse(words).unwrap().workers().map_err(|error| error.to_string());
+        assert_eq!((workers(&[]), workers(&["--learn", "a"])), (Ok(1), Ok(LEARNING)));
+        assert!(workers(&["--learn", "a", "--workers", "2"]).is_err_and(|error| error.contains("4 workers")));
+        // General items are of no use to a network that does not learn.
+        assert!(parse(&["--general", "c"]).is_err_and(|error| error.to_string().contains("--learn")));
+        assert!(parse(&["--learn", "a", "--once", "Hello"]).is_err());
+    }
 
     #[test]
     fn ready_lines_are_recognised() {

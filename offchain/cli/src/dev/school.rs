@@ -1,7 +1,7 @@
 //! What a development network learns with: sets of texts on chain, and evaluators with something at stake.
 
 use crate::{
-    data::{Made, PurposeName, Split, pack},
+    data::{Made, PurposeName, Split, Texts, pack},
     genesis,
     progress::Steps,
     units::BLY,
@@ -26,24 +26,25 @@ const SUDO: &str = "//Alice";
 /// What each evaluator has at stake.
 const STAKE: u128 = 1_000 * BLY;
 /// What is not trained on.
-const SPLITS: [Split; 2] = [
-    Split { purpose: PurposeName::HeldOut, share: Ppm(200_000) },
-    Split { purpose: PurposeName::General, share: Ppm(100_000) },
-];
+const HELD_OUT: Split = Split { purpose: PurposeName::HeldOut, share: Ppm(200_000) };
+/// The same, where no other texts stand for what the model could do before.
+const GENERAL: Split = Split { purpose: PurposeName::General, share: Ppm(100_000) };
 /// Longest wait for all of it to be final.
 const LIMIT: Duration = Duration::from_secs(180);
 
 /// Makes sets of texts and registers them, and gives each evaluator something at stake. What a chain has already stays as it is.
+/// General items come from texts of their own where there are any.
 pub(super) async fn open(
     rpc: &str,
     store: &Path,
     texts: &[PathBuf],
+    general: &[PathBuf],
     evaluators: &[&str],
     steps: &Steps,
 ) -> Result<Vec<Made>> {
     let client = ChainClient::connect(rpc, ChainOptions::default()).await?;
     let store = genesis::open_store(store)?;
-    let sets = make(&client, &store, texts, steps).await?;
+    let sets = make(&client, &store, texts, general, steps).await?;
     steps.begin("registering sets, and bonding evaluators");
     let work = async {
         let state = client.at_finalized().await?;
@@ -66,11 +67,22 @@ pub(super) async fn open(
 }
 
 /// Makes sets of texts, for the model that the chain names.
-async fn make(client: &ChainClient, store: &Store, texts: &[PathBuf], steps: &Steps) -> Result<Vec<Made>> {
+async fn make(
+    client: &ChainClient,
+    store: &Store,
+    texts: &[PathBuf],
+    general: &[PathBuf],
+    steps: &Steps,
+) -> Result<Vec<Made>> {
     let tokens = client.at_finalized().await?.parameters()?.item_tokens;
     let tokenizer = store.get(&resolve(client, None).await?.spec.tokenizer)?;
     steps.begin_counted("making items of the texts");
-    let (made, _) = tokio::task::block_in_place(|| pack(texts, &SPLITS, &tokenizer, tokens, store, steps))?;
+    let mut splits = vec![HELD_OUT];
+    if general.is_empty() {
+        splits.push(GENERAL);
+    }
+    let texts = Texts { all: texts, splits: &splits, general };
+    let (made, _) = tokio::task::block_in_place(|| pack(&texts, &tokenizer, tokens, store, steps))?;
     Ok(made)
 }
 

@@ -6,6 +6,7 @@
 //! loss.jsonl      a line for each step; a step that was taken again after a crash is there twice, the last one counts
 //! manifest.json   what the delta's header names: data, order, seed and settings of the steps that were taken
 //! delta.block     the delta
+//! router.block    what was trained of the router, where it was
 //! delta.json      what is said of it, but for the head that it is submitted on
 //! judged.json     the last round that a delta of this run was in, once its end was told
 //! lock            held by the command that is at work here
@@ -17,7 +18,6 @@
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use blyan_chain::{AccountId, Hash};
 use blyan_learning::train::{DataSet, Manifest, Method, Settings};
-use blyan_model::exec::ModelBlocks;
 use blyan_primitives::{
     ids::{ContentHash, SlotId, SpecId},
     learning::{ItemRange, RoundId},
@@ -162,6 +162,13 @@ impl Folder {
         Ok(Block::open_as(&path, &block.hash())?.verify(default_threads())?)
     }
 
+    /// Keeps what was trained of the router, and says where.
+    pub(super) fn keep_router(&self, block: &UnwrittenBlock<'_>) -> Result<PathBuf> {
+        let path = self.at("router.block");
+        block.write_file(&path)?;
+        Ok(path)
+    }
+
     /// The delta that was made here, and what is said of it; nothing where none is whole.
     pub(super) fn delta(&self) -> Result<Option<(VerifiedBlock, About)>> {
         if !self.at("delta.json").is_file() {
@@ -241,18 +248,6 @@ fn manifest_of(value: &Value) -> Result<Manifest> {
     let encoded = value["encoded"].as_str().and_then(|text| hex::decode(text.strip_prefix("0x")?).ok());
     let encoded = encoded.ok_or_else(|| anyhow!("it has no encoded manifest: it is damaged, train anew"))?;
     Ok(Manifest::from_bytes(&encoded)?)
-}
-
-/// The model of a frame, from blocks that are at hand.
-pub(super) fn model_blocks(
-    frame: &Frame,
-    spec: blyan_primitives::spec::ModelSpec,
-    blocks: &blyan_learning::evaluate::Blocks,
-) -> Result<ModelBlocks> {
-    let find = |hash: &ContentHash| blocks.get(hash).cloned().with_context(|| format!("block {hash} is not at hand"));
-    let layer = |layer: &Vec<ContentHash>| layer.iter().map(find).collect::<Result<Vec<_>>>();
-    let experts = frame.experts.iter().map(layer).collect::<Result<Vec<_>>>()?;
-    Ok(ModelBlocks { trunk: find(&spec.trunk)?, router: find(&spec.router)?, experts, spec })
 }
 
 #[cfg(test)]

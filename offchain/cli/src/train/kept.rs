@@ -1,10 +1,10 @@
 //! Runs that a former command has begun, and did not bring to an end.
 
 use super::{
-    BeginArgs, default_runs,
+    args::{BeginArgs, method, seed_of},
     folder::{About, Folder, Frame},
     hand_in::{self, Submitted},
-    method, seed_of,
+    prepare::default_runs,
 };
 use crate::{slot::Place, submit::Sender};
 use anyhow::{Context, Result, ensure};
@@ -52,6 +52,7 @@ impl Kept {
             && args.data.is_none_or(|asked| asked == self.frame.data.block)
             && *seed == args.seed.unwrap_or_else(|| seed_of(account))
             && (settings.method, settings.learning_rate, settings.batch) == (method, learning_rate, args.batch)
+            && settings.router == args.router.settings()
     }
 
     /// Its delta, in the round that a former command has submitted it to.
@@ -121,7 +122,7 @@ fn folders(args: &BeginArgs) -> Result<Vec<Folder>> {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{settings, tests::begun},
+        super::args::{settings, tests::begun},
         *,
     };
     use blyan_learning::train::DataSet;

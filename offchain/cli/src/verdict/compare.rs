@@ -6,7 +6,6 @@ use blyan_primitives::{
     learning::DeltaOutcome,
     pact::Learning as Rules,
     pol::{Candidate, DeltaFinding, Finding, Layout, Paired, Reveal, released_gain},
-    trace::LOSS_UNITS,
 };
 use serde::Serialize;
 
@@ -17,29 +16,6 @@ pub(super) struct Said {
     pub(super) chain: String,
     pub(super) here: String,
     pub(super) same: bool,
-}
-
-/// A mean gain and its standard error, in nats a token.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(super) struct Mean {
-    pub(super) gain: f64,
-    pub(super) error: f64,
-}
-
-impl Mean {
-    /// Of a paired comparison on so many items.
-    pub(super) fn of(sums: &Paired, items: u32, positions: u32) -> Self {
-        let (items, unit) = (f64::from(items), f64::from(positions) * f64::from(LOSS_UNITS));
-        let (sum, squares) = (sums.gain as f64, sums.squares as f64);
-        let variance = (squares - sum * sum / items).max(0.0) / (items - 1.0).max(1.0);
-        Self { gain: sum / items / unit, error: (variance / items).sqrt() / unit }
-    }
-}
-
-impl std::fmt::Display for Mean {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:+.5} ± {:.5}", self.gain, self.error)
-    }
 }
 
 /// What a delta is, in words.
@@ -159,6 +135,7 @@ mod tests {
     use blyan_primitives::{
         pact::{NetworkKind, Pact},
         pol::{CandidateSums, DeltaSums, Refusal},
+        trace::LOSS_UNITS,
     };
 
     const LAYOUT: Layout = Layout { trial: 4, last: 4, general: 4, own: 4, deltas: 2, positions: 128 };
@@ -200,19 +177,6 @@ mod tests {
                 gain: released_gain(&sums.last, 4, 128),
             }),
         }
-    }
-
-    #[test]
-    fn means_are_those_of_the_textbook() {
-        let gains = [0.1f64, 0.2, 0.3, 0.4];
-        let each = gains.map(|gain| (gain * 128.0 * f64::from(LOSS_UNITS)) as i64);
-        let squares = each.iter().map(|gain| u128::from(gain.unsigned_abs()).pow(2)).sum();
-        let mean = Mean::of(&Paired { gain: each.iter().sum(), squares }, 4, 128);
-        assert!(
-            (mean.gain - 0.25).abs() < 1e-6 && (mean.error - (0.05f64 / 3.0 / 4.0).sqrt()).abs() < 1e-6,
-            "{mean:?}"
-        );
-        assert_eq!(mean.to_string(), "+0.25000 ± 0.06455");
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use super::{
     Judged,
-    compare::{Mean, finding_text, verdict_text},
+    compare::{finding_text, verdict_text},
 };
 use crate::{
+    mean::Mean,
     out,
     round::{delta_text, phase_text, watch::round_of},
     slot::Place,
