@@ -5,8 +5,11 @@ use std::{path::Path, time::Duration};
 
 /// Longest wait for the script's next step: the eras of half a minute until a delegation counts, or until a slash is applied.
 const STEP: Duration = Duration::from_secs(300);
-/// Longest time until both nodes of a validator have written a block in one slot.
-const SOON: Duration = Duration::from_secs(180);
+/// Longest time until both nodes of a validator have written a block in one slot: every fourth is its.
+const SOON: Duration = Duration::from_secs(90);
+/// Second nodes that are tried. On a machine with much else to do, one can stay so far behind the first that nobody asks for its
+/// blocks any more.
+const TRIES: u32 = 3;
 /// What a node logs that has seen it.
 const SEEN: &str = "A validator wrote two blocks in one slot";
 
@@ -14,9 +17,17 @@ const SEEN: &str = "A validator wrote two blocks in one slot";
 async fn run_twice(network: &Network, name: &str, base: &Path) {
     let witness = &network.nodes[0];
     let known = witness.count_logged(SEEN).await.unwrap();
-    let mut second = network.join(&base.join(format!("second-{name}")), &[&format!("--{name}")]).await.unwrap();
-    witness.wait_logged(SEEN, known, SOON).await.unwrap();
-    second.program.kill().await.unwrap();
+    let mut seen = Ok(());
+    for number in 1..=TRIES {
+        let folder = base.join(format!("{name}-again-{number}"));
+        let mut second = network.join(&folder, &[&format!("--{name}")]).await.unwrap();
+        seen = witness.wait_logged(SEEN, known, SOON).await;
+        second.program.kill().await.unwrap();
+        if seen.is_ok() {
+            break;
+        }
+    }
+    seen.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
