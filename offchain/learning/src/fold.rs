@@ -86,23 +86,33 @@ pub fn fold(master: &Master, deltas: &[(&ExpertDelta, u32)]) -> Result<Forms, Fo
                 change.clear();
                 change.resize(weights.len(), -0.0f32);
                 update.update(matrix).add_rows_to(rows.clone(), &mut change)?;
-                if let Some(change) = change.iter().find(|change| change.is_nan() || change.abs() > MAX_CHANGE) {
-                    return Err(FoldError::TooLarge { delta, matrix, change: *change });
+                if let Some(change) = too_large(&change) {
+                    return Err(FoldError::TooLarge { delta, matrix, change });
                 }
-                // Exact: a weight has 17 bits at most.
-                let part = *weight as f32 / WHOLE as f32;
-                let terms = change.iter().map(|change| part * change);
-                if sum.is_empty() {
-                    sum.extend(terms);
-                } else {
-                    sum.iter_mut().zip(terms).for_each(|(sum, term)| *sum += term);
-                }
+                add_part(&mut sum, &change, *weight);
             }
             weights.iter_mut().zip(&sum).for_each(|(weight, sum)| *weight += sum);
         }
         builder.push(weights)?;
     }
     Ok(builder.finish()?)
+}
+
+/// The first change that cannot be added to anything.
+pub(crate) fn too_large(changes: &[f32]) -> Option<f32> {
+    changes.iter().copied().find(|change| change.is_nan() || change.abs() > MAX_CHANGE)
+}
+
+/// Adds changes with their weight to the sum of those before them; the first are the sum.
+pub(crate) fn add_part(sum: &mut Vec<f32>, changes: &[f32], weight: u32) {
+    // Exact: a weight has 17 bits at most.
+    let part = weight as f32 / WHOLE as f32;
+    let terms = changes.iter().map(|change| part * change);
+    if sum.is_empty() {
+        sum.extend(terms);
+    } else {
+        sum.iter_mut().zip(terms).for_each(|(sum, term)| *sum += term);
+    }
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@
 use crate::{
     block::LEARNER,
     delta::{DeltaError, Dense, Shape, Update},
-    fold::{MAX_CHANGE, WHOLE},
+    fold::{add_part, too_large},
 };
 use blyan_primitives::{
     block::{BlockKind, DType, Form, Layout, PayloadType, Quantisation},
@@ -206,17 +206,10 @@ fn add(row: Row, deltas: &[(&RouterDelta, u32)], weights: &mut [f32]) -> Result<
     let mut sum: Vec<f32> = Vec::new();
     for (delta, weight) in deltas.iter().filter(|(delta, weight)| delta.row == row && *weight > 0) {
         let change = delta.change.to_dense();
-        if change.iter().any(|change| change.is_nan() || change.abs() > MAX_CHANGE) {
+        if too_large(&change).is_some() {
             return Err(RouterError::TooLarge(row));
         }
-        // Exact: a weight has 17 bits at most.
-        let part = *weight as f32 / WHOLE as f32;
-        let terms = change.iter().map(|change| part * change);
-        if sum.is_empty() {
-            sum.extend(terms);
-        } else {
-            sum.iter_mut().zip(terms).for_each(|(sum, term)| *sum += term);
-        }
+        add_part(&mut sum, &change, *weight);
     }
     weights.iter_mut().zip(&sum).for_each(|(weight, sum)| *weight += sum);
     if weights.iter().all(|weight| weight.is_finite()) { Ok(()) } else { Err(RouterError::TooLarge(row)) }
@@ -225,7 +218,7 @@ fn add(row: Row, deltas: &[(&RouterDelta, u32)], weights: &mut [f32]) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::noise::matrix;
+    use crate::{fold::WHOLE, noise::matrix};
     use blyan_model::tiny::{TinyModel, build};
     use proptest::prelude::*;
 
